@@ -1,0 +1,52 @@
+#pragma once
+// For implementers of a backend: one file that ends in one `const struct blobs_ops`, listed in
+// blobs.c. Every member is required; blobs.h holds the contracts. blobs.c checks keys and computes
+// size and SHA-256, so a backend only stores bytes and a description.
+
+#include "blobs/blobs.h"
+
+struct blobs_ops {
+    const char *scheme; // "file"
+    struct blobs *(*open)(const char *url, struct error *err);
+    void (*close)(struct blobs *blobs);
+    bool (*ready)(struct blobs *blobs, int64_t *out_free_bytes, struct error *err);
+
+    struct blob_writer *(*create)(struct blobs *blobs, const char *key,
+                                  const struct blob_about *about, struct error *err);
+    struct blob_writer *(*resume)(struct blobs *blobs, const char *key, int64_t *out_offset,
+                                  struct error *err);
+    bool (*write)(struct blobs *blobs, struct blob_writer *writer, const void *bytes, size_t size,
+                  struct error *err);
+    // Reads back what an unfinished blob holds, for the digest of a resumed one.
+    ssize_t (*read_back)(struct blobs *blobs, struct blob_writer *writer, int64_t offset, void *out,
+                         size_t size, struct error *err);
+    bool (*suspend)(struct blobs *blobs, struct blob_writer *writer, struct error *err);
+    bool (*commit)(struct blobs *blobs, struct blob_writer *writer, const struct blob_info *info,
+                   struct error *err);
+    void (*abort)(struct blobs *blobs, struct blob_writer *writer);
+
+    struct blob_reader *(*read)(struct blobs *blobs, const char *key, struct blob_info *out,
+                                struct error *err);
+    ssize_t (*read_at)(struct blobs *blobs, struct blob_reader *reader, int64_t offset, void *out,
+                       size_t size, struct error *err);
+    void (*close_reader)(struct blobs *blobs, struct blob_reader *reader);
+    int (*open_fd)(struct blobs *blobs, const char *key, const char *scratch_directory,
+                   struct blob_info *out, struct error *err);
+    bool (*stat)(struct blobs *blobs, const char *key, struct blob_info *out, struct error *err);
+    bool (*remove)(struct blobs *blobs, const char *key, struct error *err);
+    bool (*list)(struct blobs *blobs, const char *prefix, bool unfinished,
+                 bool (*each)(const char *key, int64_t changed_at_ms, void *context), void *context,
+                 struct error *err);
+};
+
+struct blobs {
+    const struct blobs_ops *ops; // a backend's own struct begins with this one
+};
+
+struct blob_digest; // the running SHA-256; blobs.c owns it
+
+struct blob_writer { // a backend's own struct begins with this one
+    char key[BLOB_KEY_SIZE];
+    int64_t size_bytes;
+    struct blob_digest *digest;
+};

@@ -1,0 +1,19 @@
+#pragma once
+// For implementers of a backend: one file that ends in one `const struct mail_ops`, listed in
+// mail.c.
+
+#include "mail/mail.h"
+
+struct mail_ops {
+    const char *scheme; // "outbox"
+    struct mail *(*open)(const char *url, struct error *err);
+    void (*close)(struct mail *mail);
+    enum mail_answer (*send)(struct mail *mail, const struct mail_envelope *envelope,
+                             const char *message, size_t message_size, char *out_reply,
+                             size_t out_size);
+    bool (*ready)(struct mail *mail, struct error *err);
+};
+
+struct mail {
+    const struct mail_ops *ops; // a backend's own struct begins with this one
+};

@@ -1,0 +1,42 @@
+#pragma once
+// For implementers of a driver: one file that ends in one `const struct sql_ops`, listed in sql.c.
+
+#include "sql/sql.h"
+
+struct sql_ops {
+    const char *scheme; // "sqlite"
+
+    // `rest` is the URL behind "scheme:".
+    struct sql *(*open)(const char *rest, enum sql_durability durability, struct error *err);
+    void (*close)(struct sql *sql);
+
+    // As in sql.h. `{now}` and `{table}` are expanded by the driver (`now_expression`, …); it keeps
+    // prepared statements by the text's address or content, as it likes.
+    bool (*execute)(struct sql *sql, const char *statement, struct sql_values values,
+                    int64_t *out_matched, struct error *err);
+    bool (*query)(struct sql *sql, const char *statement, struct sql_values values,
+                  bool (*each)(const struct sql_row *row, void *context), void *context,
+                  struct error *err);
+
+    // sql_transaction repeats on `true` from is_retryable about the error just returned.
+    bool (*begin)(struct sql *sql, struct error *err);
+    bool (*commit)(struct sql *sql, struct error *err);
+    void (*rollback)(struct sql *sql);
+    bool (*is_retryable)(struct sql *sql);
+
+    // A lock between processes for migrations; waits at most that long.
+    bool (*lock_migrations)(struct sql *sql, int timeout_ms, struct error *err);
+    void (*unlock_migrations)(struct sql *sql);
+
+    int64_t (*row_integer)(const struct sql_row *row, int column);
+    const char *(*row_text)(const struct sql_row *row, int column);
+    bool (*row_is_null)(const struct sql_row *row, int column);
+};
+
+struct sql {
+    const struct sql_ops *ops;
+};
+
+struct sql_row {
+    const struct sql_ops *ops;
+};
