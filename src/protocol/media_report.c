@@ -1,0 +1,143 @@
+// Writes and reads the media child's report lines, and holds the table of its codes.
+#include "protocol/media_report.h"
+
+#include "base/text.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LINE_LIMIT_BYTES = 512 };
+
+struct code {
+    const char *name;
+    bool is_permanent;
+    const char *sentence;
+};
+
+// Permanent: the file is the reason, and another try would end the same way.
+static const struct code codes[] = {
+    {"empty", true, "This file is empty."},
+    {"not_media", true, "This is not an MP4, M4A or MOV file."},
+    {"no_audio", true, "This video has no audio track."},
+    {"encrypted", true, "This video is copy-protected, so its audio cannot be read."},
+    {"truncated", true, "This file is incomplete: a part of it is missing."},
+    {"too_long", true, "This video is longer than is allowed here."},
+    {"too_complex", true, "This file is built in a way that is too large to read safely."},
+    {"unsupported_codec", true, "The audio in this file is of a kind that cannot be converted."},
+    {"decoder_crash", true, "This file is damaged in a way that makes the decoder fail."},
+    {"no_space", false, "There was no room left to store the MP3."},
+    {"timed_out", false, "The conversion took too long and was stopped."},
+    {"cancelled", false, "The conversion was stopped."},
+    {"gave_up", false, "The conversion failed several times. Please try again later."},
+    {"internal", false, "Something went wrong on our side. Please try again later."},
+};
+
+static const struct code *find_code(const char *name)
+{
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (strcmp(codes[i].name, name) == 0)
+            return &codes[i];
+    return NULL;
+}
+
+bool media_code_is_permanent(const char *code)
+{
+    const struct code *found = find_code(code);
+    return found != NULL && found->is_permanent;
+}
+
+const char *media_code_sentence(const char *code)
+{
+    const struct code *found = find_code(code);
+    return found != NULL ? found->sentence : "The conversion failed.";
+}
+
+static bool parse_progress(const char *text, struct media_report *out)
+{
+    int64_t permille;
+    if (!text_parse_integer(text, 0, 1000, &permille))
+        return false;
+    out->kind = MEDIA_PROGRESS;
+    out->progress_permille = (int)permille;
+    return true;
+}
+
+// The duration comes first; words that a later version adds behind it are passed over.
+static bool parse_done(const char *text, struct media_report *out)
+{
+    if (!text_starts_with(text, "duration_ms="))
+        return false;
+    text += strlen("duration_ms=");
+    char number[32];
+    size_t size = strcspn(text, " ");
+    if (size >= sizeof number)
+        return false;
+    memcpy(number, text, size);
+    number[size] = '\0';
+    if (!text_parse_integer(number, 0, INT64_MAX, &out->duration_ms))
+        return false;
+    out->kind = MEDIA_DONE;
+    return true;
+}
+
+static bool parse_fail(const char *text, struct media_report *out)
+{
+    size_t size = 0;
+    while (islower((unsigned char)text[size]) || text[size] == '_')
+        size++;
+    if (size == 0 || size >= sizeof out->code || text[size] != ' ' || text[size + 1] == '\0')
+        return false;
+    memcpy(out->code, text, size);
+    out->code[size] = '\0';
+    const char *detail = text + size + 1;
+    text_clean(out->detail, sizeof out->detail, detail, strlen(detail));
+    out->kind = MEDIA_FAIL;
+    return true;
+}
+
+void media_report_parse(const char *line, size_t size, struct media_report *out)
+{
+    *out = (struct media_report){.kind = MEDIA_MALFORMED};
+    if (size > 0 && line[size - 1] == '\n')
+        size--;
+    if (size == 0 || size >= LINE_LIMIT_BYTES || memchr(line, '\0', size) != NULL)
+        return;
+    char text[LINE_LIMIT_BYTES];
+    memcpy(text, line, size);
+    text[size] = '\0';
+    struct media_report report = {.kind = MEDIA_MALFORMED};
+    bool is_known = false;
+    if (text_starts_with(text, "progress "))
+        is_known = parse_progress(text + strlen("progress "), &report);
+    else if (text_starts_with(text, "done "))
+        is_known = parse_done(text + strlen("done "), &report);
+    else if (text_starts_with(text, "fail "))
+        is_known = parse_fail(text + strlen("fail "), &report);
+    if (is_known)
+        *out = report;
+}
+
+size_t media_report_format(const struct media_report *report, char *out, size_t out_size)
+{
+    int length = 0;
+    char detail[MEDIA_DETAIL_SIZE];
+    switch (report->kind) {
+    case MEDIA_PROGRESS:
+        length = snprintf(out, out_size, "progress %d\n", report->progress_permille);
+        break;
+    case MEDIA_DONE:
+        length = snprintf(out, out_size, "done duration_ms=%" PRId64 "\n", report->duration_ms);
+        break;
+    case MEDIA_FAIL:
+        text_clean(detail, sizeof detail, report->detail, strlen(report->detail));
+        length = snprintf(out, out_size, "fail %s %s\n", report->code,
+                          detail[0] != '\0' ? detail : media_code_sentence(report->code));
+        break;
+    case MEDIA_MALFORMED:
+        break;
+    }
+    // A line that was cut would be read as something else: better none.
+    return length > 0 && (size_t)length < out_size ? (size_t)length : 0;
+}
