@@ -132,6 +132,14 @@ bool jobs_find(struct jobs *jobs, const char *owner, const char *id, struct conv
 // deleted ones. `out` has room for `limit`; `out_as_of_ms` is the database's clock.
 bool jobs_list(struct jobs *jobs, const char *owner, const char *before, size_t limit,
                struct conversion *out, size_t *out_count, int64_t *out_as_of_ms, struct error *err);
+// Calls `each` for every conversion whose `updated_at_ms` is greater than `since_ms`, oldest change
+// first, deleting and deleted ones included, receiving ones not; of one owner, or of all for NULL.
+// A transaction may commit later than its `updated_at` says, so a tail asks again from some seconds
+// before the last it saw and passes over an id whose `revision` it knows; progress, too, raises the
+// revision. `each` returns false to stop and must not use the same handle.
+bool jobs_changed(struct jobs *jobs, const char *owner, int64_t since_ms,
+                  bool (*each)(const struct conversion *conversion, void *context), void *context,
+                  struct error *err);
 // any → deleting. A running one is thereby cancelled: its owner loses the claim.
 bool jobs_delete(struct jobs *jobs, const char *owner, const char *id, struct error *err);
 // failed → queued with fresh budgets. CONFLICT when it is not failed or its source is gone.
