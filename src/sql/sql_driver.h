@@ -10,15 +10,20 @@ struct sql_ops {
     struct sql *(*open)(const char *rest, enum sql_durability durability, struct error *err);
     void (*close)(struct sql *sql);
 
-    // As in sql.h. `{now}` and `{table}` are expanded by the driver (`now_expression`, …); it keeps
-    // prepared statements by the text's address or content, as it likes.
+    // As in sql.h. `{now}` and `{table}` are expanded by the driver, which keeps prepared
+    // statements by the text's content, a bounded number of them.
     bool (*execute)(struct sql *sql, const char *statement, struct sql_values values,
                     int64_t *out_matched, struct error *err);
     bool (*query)(struct sql *sql, const char *statement, struct sql_values values,
                   bool (*each)(const struct sql_row *row, void *context), void *context,
                   struct error *err);
 
-    // sql_transaction repeats on `true` from is_retryable about the error just returned.
+    // What is wrong is told by kind: a broken UNIQUE or PRIMARY KEY, and DDL for a table, column or
+    // index that is there already, CONFLICT; a table or column that is not there, UNAVAILABLE (the
+    // database is not migrated yet); a lock or a connection, UNAVAILABLE.
+    //
+    // begin waits for locks itself. rollback is harmless when nothing is begun. is_retryable is
+    // about the handle's last call: sql_transaction repeats when it says so.
     bool (*begin)(struct sql *sql, struct error *err);
     bool (*commit)(struct sql *sql, struct error *err);
     void (*rollback)(struct sql *sql);
@@ -40,3 +45,7 @@ struct sql {
 struct sql_row {
     const struct sql_ops *ops;
 };
+
+// For tests only: every handle that sql_open opens from now on is handed through `wrap`, which owns
+// it from then on. NULL ends that.
+void sql_wrap_opened(struct sql *(*wrap)(struct sql *opened));

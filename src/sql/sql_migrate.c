@@ -1,0 +1,91 @@
+#include "sql/sql_migrate.h"
+
+#include "sql/sql_driver.h"
+
+enum { LOCK_TIMEOUT_MS = 60000 };
+
+static const char table_of_migrations[] = "CREATE TABLE IF NOT EXISTS migration ("
+                                          " owner VARCHAR(32) NOT NULL,"
+                                          " number BIGINT NOT NULL,"
+                                          " done_at BIGINT NOT NULL,"
+                                          " PRIMARY KEY (owner, number)) {table}";
+
+static bool note_found(const struct sql_row *row, void *context)
+{
+    (void)row;
+    bool *is_found = context;
+    *is_found = true;
+    return false;
+}
+
+static bool is_applied(struct sql *sql, const struct sql_migration *migration, bool *out,
+                       struct error *err)
+{
+    *out = false;
+    return sql_query(sql, "SELECT number FROM migration WHERE owner=? AND number=?",
+                     SQL_VALUES(SQL_TEXT(migration->owner), SQL_INTEGER(migration->number)),
+                     note_found, out, err);
+}
+
+// SQLite commits statement and row together. MySQL commits the statement by itself, so after a
+// crash between the two it finds its work done: CONFLICT, which is as good as doing it.
+static bool apply(struct sql *sql, void *context, struct error *err)
+{
+    const struct sql_migration *migration = context;
+    struct error failure = {0};
+    if (!sql_execute(sql, migration->statement, SQL_NO_VALUES, NULL, &failure) &&
+        failure.kind != ERROR_CONFLICT) {
+        *err = failure;
+        return false;
+    }
+    return sql_execute(sql, "INSERT INTO migration (owner, number, done_at) VALUES (?, ?, {now})",
+                       SQL_VALUES(SQL_TEXT(migration->owner), SQL_INTEGER(migration->number)), NULL,
+                       err);
+}
+
+static bool apply_missing(struct sql *sql, const struct sql_migration *migrations, size_t count,
+                          int *out_applied, struct error *err)
+{
+    if (!sql_execute(sql, table_of_migrations, SQL_NO_VALUES, NULL, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct sql_migration migration = migrations[i];
+        bool is_there;
+        if (!is_applied(sql, &migration, &is_there, err))
+            return false;
+        if (is_there)
+            continue;
+        if (!sql_transaction(sql, apply, &migration, err))
+            return error_prefix(err, "migration %s %d", migration.owner, migration.number);
+        *out_applied += 1;
+    }
+    return true;
+}
+
+bool sql_migrate(struct sql *sql, const struct sql_migration *migrations, size_t count,
+                 int *out_applied, struct error *err)
+{
+    int applied = 0;
+    if (!sql->ops->lock_migrations(sql, LOCK_TIMEOUT_MS, err))
+        return false;
+    bool is_done = apply_missing(sql, migrations, count, &applied, err);
+    sql->ops->unlock_migrations(sql);
+    if (out_applied)
+        *out_applied = applied;
+    return is_done;
+}
+
+bool sql_migrations_done(struct sql *sql, const struct sql_migration *migrations, size_t count,
+                         struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool is_there;
+        if (!is_applied(sql, &migrations[i], &is_there, err))
+            return error_prefix(err, "migrations of %s", migrations[i].owner);
+        if (!is_there)
+            return error_set(err, ERROR_UNAVAILABLE,
+                             "migration %s %d is missing: `unreel migrate` applies it",
+                             migrations[i].owner, migrations[i].number);
+    }
+    return true;
+}

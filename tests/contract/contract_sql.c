@@ -1,0 +1,297 @@
+// Every promise of sql.h and sql_migrate.h, on the database that UNREEL_TEST_SQL names: a fresh
+// SQLite file without it.
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "sql/sql.h"
+#include "sql/sql_driver.h"
+#include "sql/sql_migrate.h"
+#include "sql_under_test.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct sql *open_one(void)
+{
+    struct error err = {0};
+    struct sql *sql = sql_open(sql_under_test_url(), SQL_DURABLE, &err);
+    if (!sql)
+        fail_msg("open: %s", err.text);
+    return sql;
+}
+
+static void must(struct sql *sql, const char *statement, struct sql_values values, int64_t matched)
+{
+    struct error err = {0};
+    int64_t got = -1;
+    if (!sql_execute(sql, statement, values, &got, &err))
+        fail_msg("%s: %s", statement, err.text);
+    if (matched >= 0)
+        assert_int_equal(got, matched);
+    assert_int_equal(err.kind, ERROR_NONE);
+}
+
+static bool take_integer(const struct sql_row *row, void *context)
+{
+    int64_t *out = context;
+    *out = sql_row_integer(row, 0);
+    return true;
+}
+
+static int64_t integer_of(struct sql *sql, const char *statement)
+{
+    struct error err = {0};
+    int64_t value = -1;
+    if (!sql_query(sql, statement, SQL_NO_VALUES, take_integer, &value, &err))
+        fail_msg("%s: %s", statement, err.text);
+    return value;
+}
+
+static int start_with_an_empty_table(void **state)
+{
+    sql_under_test_start();
+    struct sql *sql = open_one();
+    *state = sql;
+    struct error err = {0};
+    sql_execute(sql, "DROP TABLE IF EXISTS thing", SQL_NO_VALUES, NULL, &err);
+    sql_execute(sql, "DROP TABLE IF EXISTS migration", SQL_NO_VALUES, NULL, &err);
+    must(sql,
+         "CREATE TABLE thing (id VARCHAR(26) NOT NULL, name VARCHAR(64), number BIGINT,"
+         " PRIMARY KEY (id), UNIQUE (name)) {table}",
+         SQL_NO_VALUES, 0);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    sql_close(*state);
+    sql_under_test_stop();
+    return 0;
+}
+
+static void insert(struct sql *sql, const char *id, const char *name, int64_t number)
+{
+    must(sql, "INSERT INTO thing (id, name, number) VALUES (?, ?, ?)",
+         SQL_VALUES(SQL_TEXT(id), SQL_TEXT(name), SQL_INTEGER(number)), 1);
+}
+
+static void a_url_that_no_driver_knows_is_invalid(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"", "sqlite", "sqlite:", "sqlite::memory:", "paper:secret"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct error err = {0};
+        assert_null(sql_open(wrong[i], SQL_DURABLE, &err));
+        assert_int_equal(err.kind, ERROR_INVALID);
+        assert_null(strstr(err.text, "secret"));
+    }
+}
+
+static void a_driver_leaves_no_call_out(void **state)
+{
+    struct sql *sql = *state;
+    for (size_t i = 0; i < sizeof *sql->ops / sizeof(void *); i++)
+        assert_non_null(((void *const *)sql->ops)[i]);
+}
+
+struct seen {
+    int rows;
+    char text[64];
+    bool is_text_null, is_integer_null;
+    int64_t integer;
+};
+
+static bool note(const struct sql_row *row, void *context)
+{
+    struct seen *seen = context;
+    seen->rows++;
+    sql_row_copy(row, 0, seen->text, sizeof seen->text);
+    seen->is_text_null = sql_row_is_null(row, 0) && !sql_row_text(row, 0);
+    seen->is_integer_null = sql_row_is_null(row, 1);
+    seen->integer = sql_row_integer(row, 1);
+    return true;
+}
+
+static void values_come_back_as_they_went_in(void **state)
+{
+    struct sql *sql = *state;
+    struct error err = {0};
+    struct seen seen = {0};
+    insert(sql, "a", "Gr\xC3\xBC\xC3\x9F' --;?{x}", INT64_MIN);
+    assert_true(sql_query(sql, "SELECT name, number FROM thing WHERE id=?",
+                          SQL_VALUES(SQL_TEXT("a")), note, &seen, &err));
+    assert_string_equal(seen.text, "Gr\xC3\xBC\xC3\x9F' --;?{x}");
+    assert_true(seen.integer == INT64_MIN);
+    assert_false(seen.is_text_null || seen.is_integer_null);
+}
+
+static void null_is_null_both_ways(void **state)
+{
+    struct sql *sql = *state;
+    struct error err = {0};
+    struct seen seen = {.text = "x", .integer = 7};
+    must(sql, "INSERT INTO thing (id, name, number) VALUES (?, ?, ?)",
+         SQL_VALUES(SQL_TEXT("a"), SQL_TEXT(NULL), SQL_NULL), 1);
+    assert_true(sql_query(sql, "SELECT name, number FROM thing", SQL_NO_VALUES, note, &seen, &err));
+    assert_true(seen.is_text_null && seen.is_integer_null);
+    assert_string_equal(seen.text, "");
+    assert_int_equal(seen.integer, 0);
+    // UNIQUE lets any number of them in.
+    must(sql, "INSERT INTO thing (id, name, number) VALUES (?, ?, ?)",
+         SQL_VALUES(SQL_TEXT("b"), SQL_TEXT(NULL), SQL_NULL), 1);
+}
+
+static void texts_differ_by_case_and_trailing_space(void **state)
+{
+    struct sql *sql = *state;
+    insert(sql, "a", "bob", 1);
+    insert(sql, "A", "Bob", 2);
+    insert(sql, "a ", "bob ", 3);
+    assert_int_equal(integer_of(sql, "SELECT number FROM thing WHERE name='Bob'"), 2);
+    assert_int_equal(integer_of(sql, "SELECT COUNT(*) FROM thing WHERE id='a'"), 1);
+}
+
+static void matched_rows_count_also_where_nothing_changes(void **state)
+{
+    struct sql *sql = *state;
+    insert(sql, "a", "a", 1);
+    insert(sql, "b", "b", 1);
+    must(sql, "UPDATE thing SET number=1", SQL_NO_VALUES, 2);
+    must(sql, "UPDATE thing SET number=2 WHERE id='none'", SQL_NO_VALUES, 0);
+    must(sql, "DELETE FROM thing WHERE id='a'", SQL_NO_VALUES, 1);
+}
+
+static void a_second_row_of_the_same_key_is_a_conflict(void **state)
+{
+    struct sql *sql = *state;
+    insert(sql, "a", "a", 1);
+    static const char *const names[][2] = {{"a", "other"}, {"other", "a"}};
+    for (size_t i = 0; i < 2; i++) {
+        struct error err = {0};
+        assert_false(sql_execute(sql, "INSERT INTO thing (id, name) VALUES (?, ?)",
+                                 SQL_VALUES(SQL_TEXT(names[i][0]), SQL_TEXT(names[i][1])), NULL,
+                                 &err));
+        assert_int_equal(err.kind, ERROR_CONFLICT);
+    }
+    assert_int_equal(integer_of(sql, "SELECT COUNT(*) FROM thing"), 1);
+}
+
+static void a_mistake_in_a_statement_is_internal(void **state)
+{
+    struct sql *sql = *state;
+    static const char *const wrong[] = {"SELEKT 1", "SELECT 1; SELECT 2", "",
+                                        "INSERT INTO thing (number) VALUES (1)",
+                                        "SELECT * FROM thing WHERE id=?"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct error err = {0};
+        assert_false(sql_execute(sql, wrong[i], SQL_NO_VALUES, NULL, &err));
+        assert_int_equal(err.kind, ERROR_INTERNAL);
+    }
+    struct error err = {0};
+    assert_false(sql_execute(sql, "SELECT * FROM absent", SQL_NO_VALUES, NULL, &err));
+    assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+}
+
+static void now_is_the_clock_in_ms_and_one_within_a_statement(void **state)
+{
+    struct sql *sql = *state;
+    struct error err = {0};
+    int64_t now_ms;
+    for (int i = 0; i < 50; i++) {
+        int64_t before_ms = clock_now_ms();
+        assert_true(sql_now_ms(sql, &now_ms, &err));
+        int64_t after_ms = clock_now_ms();
+        // A server's clock is another one.
+        int64_t apart_ms = sql_under_test_is_local() ? 0 : 60000;
+        assert_in_range(now_ms, before_ms - apart_ms, after_ms + apart_ms);
+    }
+    assert_int_equal(integer_of(sql, "SELECT {now}-{now}"), 0);
+}
+
+static bool insert_two(struct sql *sql, void *context, struct error *err)
+{
+    insert(sql, "t1", "t1", 1);
+    insert(sql, "t2", "t2", 2);
+    return !context || error_set(err, ERROR_DENIED, "changed my mind");
+}
+
+static void a_transaction_is_all_or_nothing(void **state)
+{
+    struct sql *sql = *state;
+    struct error err = {0};
+    assert_false(sql_transaction(sql, insert_two, sql, &err));
+    assert_int_equal(err.kind, ERROR_DENIED);
+    assert_int_equal(integer_of(sql, "SELECT COUNT(*) FROM thing"), 0);
+    err = (struct error){0};
+    assert_true(sql_transaction(sql, insert_two, NULL, &err));
+    SCOPED(sql_close) struct sql *other = open_one();
+    assert_int_equal(integer_of(other, "SELECT COUNT(*) FROM thing"), 2);
+}
+
+static const struct sql_migration migrations[] = {
+    {"tests", 1,
+     "CREATE TABLE IF NOT EXISTS thing2 (id VARCHAR(26) NOT NULL, PRIMARY KEY (id)) "
+     "{table}"},
+    {"tests", 2, "ALTER TABLE thing2 ADD COLUMN number BIGINT"},
+    {"tests", 3, "CREATE INDEX thing2_number ON thing2 (number)"},
+};
+
+static void drop_migrated(struct sql *sql)
+{
+    must(sql, "DROP TABLE IF EXISTS thing2", SQL_NO_VALUES, -1);
+}
+
+static void migrations_are_applied_once_and_in_order(void **state)
+{
+    struct sql *sql = *state;
+    struct error err = {0};
+    int applied = -1;
+    drop_migrated(sql);
+    assert_false(sql_migrations_done(sql, migrations, 3, &err));
+    assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+    err = (struct error){0};
+    assert_true(sql_migrate(sql, migrations, 2, &applied, &err));
+    assert_int_equal(applied, 2);
+    assert_true(sql_migrations_done(sql, migrations, 2, &err));
+    assert_false(sql_migrations_done(sql, migrations, 3, &err));
+    assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+    assert_non_null(strstr(err.text, "tests 3"));
+    err = (struct error){0};
+    assert_true(sql_migrate(sql, migrations, 3, &applied, &err));
+    assert_int_equal(applied, 1);
+    assert_true(sql_migrate(sql, migrations, 3, &applied, &err));
+    assert_int_equal(applied, 0);
+    // As after a crash between the DDL and its note, where DDL commits by itself.
+    must(sql, "DELETE FROM migration", SQL_NO_VALUES, 3);
+    assert_true(sql_migrate(sql, migrations, 3, &applied, &err));
+    assert_int_equal(applied, 3);
+    drop_migrated(sql);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start_with_an_empty_table, stop)
+    const struct CMUnitTest tests[] = {
+        TEST(a_url_that_no_driver_knows_is_invalid),
+        TEST(a_driver_leaves_no_call_out),
+        TEST(values_come_back_as_they_went_in),
+        TEST(null_is_null_both_ways),
+        TEST(texts_differ_by_case_and_trailing_space),
+        TEST(matched_rows_count_also_where_nothing_changes),
+        TEST(a_second_row_of_the_same_key_is_a_conflict),
+        TEST(a_mistake_in_a_statement_is_internal),
+        TEST(now_is_the_clock_in_ms_and_one_within_a_statement),
+        TEST(a_transaction_is_all_or_nothing),
+        TEST(migrations_are_applied_once_and_in_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
