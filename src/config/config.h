@@ -1,7 +1,7 @@
 #pragma once
-// Configuration: the rows of settings.def become this struct, the parser, --help, `unreel
-// check-config` and docs/configuration.md. Precedence: default < file (`name = value`) <
-// environment < command line.
+// Configuration: the rows of settings.def become this struct, the parser, --help,
+// `unreel check-config` and docs/configuration.md. Precedence: default < file (`name = value`) <
+// environment < command line. An empty value means "not given".
 //
 // Loaded once in main and read-only from then on. Ports never see it: they are handed a URL.
 
@@ -9,6 +9,7 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { CONFIG_TEXT_SIZE = 512 };
@@ -30,16 +31,24 @@ struct config {
 #undef SETTING
 };
 
-// Reads everything. `arguments` are what stands behind the command, up to NULL: `--name value`,
-// `--name=value`, `--config FILE`; anything else is left for `out_rest` (an array of the same
-// length, NULL-terminated). All faults are reported at once, one line each, in `faults`; false if
-// there are any.
+// Reads everything. `arguments` is what stands behind the command, NULL-terminated: `--name value`,
+// `--name=value`, `--config FILE` (also UNREEL_CONFIG). What is no setting goes to `out_rest`, an
+// array of the same length, in order and NULL-terminated; with out_rest NULL it is a fault.
+// All faults are reported at once, one line each; false if there are any.
 bool config_load(struct config *out, char *const *arguments, const char **out_rest,
-                 struct buf *faults);
+                 struct buf *out_faults);
 
-// `name = value` lines with where each value came from; secrets as "(set)".
+// One `name = value` line a setting, with where the value came from as a comment. Passwords in URLs
+// and secrets are masked.
 bool config_print(const struct config *config, struct buf *out);
-// The options' part of --help for a role letter of settings.def ('\0': all), and the reference page
-// in Markdown.
+
+// The options' part of --help for a role letter of settings.def.
 bool config_help(char role, struct buf *out);
+
+// docs/configuration.md.
 bool config_reference(struct buf *out);
+
+// "UNREEL_NAME=value" for every setting of that role, so that a child process sees what this one
+// decided. One list of texts, NULL-terminated; free it with config_environment_free.
+char **config_environment(const struct config *config, char role);
+void config_environment_free(char **environment);

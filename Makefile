@@ -1,0 +1,52 @@
+# The verbs people type. Meson builds; scripts do the rest. `make help` lists them.
+
+BUILD ?= build
+SANITIZED ?= build-asan
+
+.PHONY: all run test check asan format install fuzz bench clean help
+
+all: $(BUILD)/build.ninja ## build the release programs: build/unreel and build/unreel-media
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	scripts/setup build
+	meson setup $(BUILD) --buildtype=debugoptimized
+
+$(SANITIZED)/build.ninja:
+	scripts/setup build
+	meson setup $(SANITIZED) --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+
+run: all ## build and serve on http://127.0.0.1:8080, data in ./data
+	$(BUILD)/unreel serve
+
+test: ## install what the tests need, build, run them all
+	scripts/setup test
+	$(MAKE) all
+	scripts/run-tests $(BUILD)
+
+asan: ## the same tests under AddressSanitizer, UBSan and LeakSanitizer
+	scripts/setup test
+	$(MAKE) $(SANITIZED)/build.ninja
+	ninja -C $(SANITIZED)
+	scripts/run-tests $(SANITIZED)
+
+check: ## format, layers, banned calls, clang and gcc without warnings, clang-tidy
+	scripts/setup check
+	scripts/check
+
+format: ## lay out all C files
+	scripts/setup check
+	clang-format-14 -i $$(git ls-files '*.c' '*.h')
+
+bench: all ## compare with ffmpeg and nginx, side by side; prints ratios
+	scripts/setup bench
+	bench/bench $(BUILD)
+
+install: all ## into /usr/local, or DESTDIR
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) $(SANITIZED) build-clang
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
