@@ -115,17 +115,24 @@ bool file_sync_directory(const char *path, struct error *err)
     return true;
 }
 
+static bool make_one_directory(const char *path, mode_t mode, struct error *err)
+{
+    if (mkdir(path, mode) == 0)
+        return sync_parent(path, err);
+    return errno == EEXIST || error_set_errno(err, errno, "create directory %s", path);
+}
+
 bool file_make_directory(const char *path, mode_t mode, struct error *err)
 {
     SCOPED(free) char *part = alloc_text(path);
     for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdir(part, mode) != 0 && errno != EEXIST)
-            return error_set_errno(err, errno, "create directory %s", part);
+        if (!make_one_directory(part, mode, err))
+            return false;
         *slash = '/';
     }
-    if (mkdir(part, mode) != 0 && errno != EEXIST)
-        return error_set_errno(err, errno, "create directory %s", part);
+    if (!make_one_directory(part, mode, err))
+        return false;
     struct stat about;
     if (stat(part, &about) != 0 || !S_ISDIR(about.st_mode))
         return error_set(err, ERROR_UNAVAILABLE, "%s is not a directory", part);

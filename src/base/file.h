@@ -24,7 +24,7 @@ bool file_replace(const char *path, const void *bytes, size_t size, mode_t mode,
 // fsync of a directory, which makes renames and unlinks in it durable.
 bool file_sync_directory(const char *path, struct error *err);
 
-// As `mkdir -p`.
+// As `mkdir -p`; what it made survives a power cut.
 bool file_make_directory(const char *path, mode_t mode, struct error *err);
 
 // Removes the file or the directory with all it holds; nothing there is fine.
