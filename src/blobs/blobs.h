@@ -41,10 +41,12 @@ struct blob_info {
     int64_t committed_at_ms;
 };
 
-// An unfinished blob of that key that somebody left is thrown away. CONFLICT when it is committed.
+// An unfinished blob of that key that somebody left is thrown away. CONFLICT when it is committed,
+// or when a living writer has it.
 struct blob_writer *blobs_create(struct blobs *blobs, const char *key,
                                  const struct blob_about *about, struct error *err);
-// Goes on with an unfinished blob; `out_offset` is how much of it the store has durably.
+// Goes on with an unfinished blob; `out_offset` is how much of it the store has durably. CONFLICT
+// when it is committed, or when a living writer has it.
 struct blob_writer *blobs_resume(struct blobs *blobs, const char *key, int64_t *out_offset,
                                  struct error *err);
 // After false only blob_abort is allowed. A full store is NO_SPACE.
@@ -52,8 +54,9 @@ bool blob_write(struct blobs *blobs, struct blob_writer *writer, const void *byt
                 struct error *err);
 // Makes what was written so far durable, for a later blobs_resume, and frees the writer.
 bool blob_suspend(struct blobs *blobs, struct blob_writer *writer, struct error *err);
-// Durable and visible when it returns true. Frees the writer either way; a failed commit leaves
-// nothing visible (UNAVAILABLE may mean that it is not known: look with blobs_stat).
+// Durable and visible when it returns true; a resumed blob is read back once for its SHA-256. Frees
+// the writer either way; a failed commit leaves nothing visible (UNAVAILABLE may mean that it is
+// not known: look with blobs_stat).
 bool blob_commit(struct blobs *blobs, struct blob_writer *writer, struct blob_info *out,
                  struct error *err);
 // Throws it away; takes NULL.
@@ -73,7 +76,8 @@ int blobs_open_fd(struct blobs *blobs, const char *key, const char *scratch_dire
                   struct blob_info *out, struct error *err);
 
 bool blobs_stat(struct blobs *blobs, const char *key, struct blob_info *out, struct error *err);
-// Nothing there is fine. Also removes an unfinished blob of that key.
+// Nothing there is fine. Also removes an unfinished blob of that key. CONFLICT when a living writer
+// has it and the backend does not take it away: try again later.
 bool blobs_remove(struct blobs *blobs, const char *key, struct error *err);
 
 // Calls `each` for every committed blob whose key begins with `prefix`, in no order; false from

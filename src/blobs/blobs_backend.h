@@ -1,7 +1,8 @@
 #pragma once
 // For implementers of a backend: one file that ends in one `const struct blobs_ops`, listed in
 // blobs.c. Every member is required; blobs.h holds the contracts. blobs.c checks keys and computes
-// size and SHA-256, so a backend only stores bytes and a description.
+// size and SHA-256, so a backend only stores bytes and a description. suspend, commit and abort
+// free the writer whatever they answer.
 
 #include "blobs/blobs.h"
 
@@ -48,5 +49,12 @@ struct blob_digest; // the running SHA-256; blobs.c owns it
 struct blob_writer { // a backend's own struct begins with this one
     char key[BLOB_KEY_SIZE];
     int64_t size_bytes;
-    struct blob_digest *digest;
+    struct blob_digest *digest; // NULL in a resumed writer: commit reads everything back
+    bool is_broken;             // a write failed
 };
+
+extern const struct blobs_ops blobs_files_ops;
+extern const struct blobs_ops *const blobs_backends[]; // NULL ends it
+
+// `source/ID` or `audio/ID/ATTEMPT` in the alphabet that blobs.h names, shorter than BLOB_KEY_SIZE.
+bool blobs_key_is_valid(const char *key);

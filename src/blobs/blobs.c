@@ -1,0 +1,263 @@
+#include "blobs/blobs.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "blobs/blobs_backend.h"
+
+#include <assert.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct blobs_ops *const blobs_backends[] = {
+    &blobs_files_ops,
+    NULL,
+};
+
+// The running SHA-256: libcrypto's EVP uses the processor's instructions.
+struct blob_digest {
+    EVP_MD_CTX *context;
+};
+
+static struct blob_digest *digest_create(void)
+{
+    struct blob_digest *digest = alloc_zeroed(1, sizeof *digest);
+    digest->context = EVP_MD_CTX_new();
+    bool is_started =
+        digest->context != NULL && EVP_DigestInit_ex(digest->context, EVP_sha256(), NULL) == 1;
+    assert(is_started);
+    return digest;
+}
+
+static void digest_add(struct blob_digest *digest, const void *bytes, size_t size)
+{
+    bool is_added = EVP_DigestUpdate(digest->context, bytes, size) == 1;
+    assert(is_added);
+}
+
+static void digest_write(struct blob_digest *digest, char out[BLOB_SHA256_SIZE])
+{
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned int size = 0;
+    bool is_done = EVP_DigestFinal_ex(digest->context, sum, &size) == 1;
+    assert(is_done && size == 32);
+    text_hex(sum, size, out);
+}
+
+static void digest_destroy(struct blob_digest *digest)
+{
+    if (digest == NULL)
+        return;
+    EVP_MD_CTX_free(digest->context);
+    free(digest);
+}
+
+static size_t part_length(const char *text)
+{
+    return strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
+}
+
+bool blobs_key_is_valid(const char *key)
+{
+    if (strnlen(key, BLOB_KEY_SIZE) >= BLOB_KEY_SIZE)
+        return false;
+    bool is_audio = text_starts_with(key, "audio/");
+    if (!is_audio && !text_starts_with(key, "source/"))
+        return false;
+    const char *part = strchr(key, '/') + 1;
+    size_t length = part_length(part);
+    if (is_audio && length > 0 && part[length] == '/') {
+        part += length + 1;
+        length = part_length(part);
+    } else if (is_audio) {
+        return false;
+    }
+    return length > 0 && part[length] == '\0';
+}
+
+static bool check_key(const char *key, struct error *err)
+{
+    if (blobs_key_is_valid(key))
+        return true;
+    return error_set(err, ERROR_INVALID, "this is no key of a blob");
+}
+
+struct blobs *blobs_open(const char *url, struct error *err)
+{
+    size_t length = strcspn(url, ":");
+    for (size_t i = 0; blobs_backends[i] != NULL; i++) {
+        const char *scheme = blobs_backends[i]->scheme;
+        if (url[length] == ':' && strlen(scheme) == length && memcmp(url, scheme, length) == 0)
+            return blobs_backends[i]->open(url, err);
+    }
+    error_set(err, ERROR_INVALID, "no blob store is called '%.*s:'", (int)length, url);
+    return NULL;
+}
+
+void blobs_close(struct blobs *blobs)
+{
+    if (blobs != NULL)
+        blobs->ops->close(blobs);
+}
+
+bool blobs_ready(struct blobs *blobs, int64_t *out_free_bytes, struct error *err)
+{
+    return blobs->ops->ready(blobs, out_free_bytes, err);
+}
+
+static void start_writer(struct blob_writer *writer, const char *key, int64_t size_bytes)
+{
+    text_copy(writer->key, sizeof writer->key, key);
+    writer->size_bytes = size_bytes;
+}
+
+struct blob_writer *blobs_create(struct blobs *blobs, const char *key,
+                                 const struct blob_about *about, struct error *err)
+{
+    if (!check_key(key, err))
+        return NULL;
+    struct blob_writer *writer = blobs->ops->create(blobs, key, about, err);
+    if (writer == NULL)
+        return NULL;
+    start_writer(writer, key, 0);
+    writer->digest = digest_create();
+    return writer;
+}
+
+struct blob_writer *blobs_resume(struct blobs *blobs, const char *key, int64_t *out_offset,
+                                 struct error *err)
+{
+    if (!check_key(key, err))
+        return NULL;
+    struct blob_writer *writer = blobs->ops->resume(blobs, key, out_offset, err);
+    if (writer == NULL)
+        return NULL;
+    // A large upload is resumed hundreds of times: read back at each, it would be read hundreds of
+    // times too. Only the commit does it.
+    start_writer(writer, key, *out_offset);
+    return writer;
+}
+
+bool blob_write(struct blobs *blobs, struct blob_writer *writer, const void *bytes, size_t size,
+                struct error *err)
+{
+    if (writer->is_broken)
+        return error_set(err, ERROR_INTERNAL, "an earlier write of this blob failed");
+    if (size == 0)
+        return true;
+    if (!blobs->ops->write(blobs, writer, bytes, size, err)) {
+        writer->is_broken = true;
+        return false;
+    }
+    writer->size_bytes += (int64_t)size;
+    if (writer->digest != NULL)
+        digest_add(writer->digest, bytes, size);
+    return true;
+}
+
+static bool digest_read_back(struct blobs *blobs, struct blob_writer *writer, struct error *err)
+{
+    enum { PIECE_SIZE = 256 * 1024 };
+    SCOPED(free) char *piece = alloc_zeroed(1, PIECE_SIZE);
+    writer->digest = digest_create();
+    for (int64_t offset = 0; offset < writer->size_bytes;) {
+        int64_t left = writer->size_bytes - offset;
+        size_t wanted = left < PIECE_SIZE ? (size_t)left : PIECE_SIZE;
+        ssize_t got = blobs->ops->read_back(blobs, writer, offset, piece, wanted, err);
+        if (got < 0)
+            return false;
+        if (got == 0)
+            return error_set(err, ERROR_INTERNAL, "an unfinished blob became shorter");
+        digest_add(writer->digest, piece, (size_t)got);
+        offset += got;
+    }
+    return true;
+}
+
+static struct blob_digest *take_digest(struct blob_writer *writer)
+{
+    return TAKE(writer->digest);
+}
+
+void blob_abort(struct blobs *blobs, struct blob_writer *writer)
+{
+    if (writer == NULL)
+        return;
+    digest_destroy(take_digest(writer));
+    blobs->ops->abort(blobs, writer);
+}
+
+bool blob_suspend(struct blobs *blobs, struct blob_writer *writer, struct error *err)
+{
+    if (writer->is_broken) {
+        blob_abort(blobs, writer);
+        return error_set(err, ERROR_INTERNAL, "an earlier write of this blob failed");
+    }
+    digest_destroy(take_digest(writer));
+    return blobs->ops->suspend(blobs, writer, err);
+}
+
+bool blob_commit(struct blobs *blobs, struct blob_writer *writer, struct blob_info *out,
+                 struct error *err)
+{
+    bool is_sound = !writer->is_broken ||
+                    error_set(err, ERROR_INTERNAL, "an earlier write of this blob failed");
+    if (is_sound && writer->digest == NULL)
+        is_sound = digest_read_back(blobs, writer, err);
+    if (!is_sound) {
+        blob_abort(blobs, writer);
+        return false;
+    }
+    struct blob_info info = {.size_bytes = writer->size_bytes, .committed_at_ms = clock_now_ms()};
+    text_copy(info.key, sizeof info.key, writer->key);
+    struct blob_digest *digest = take_digest(writer);
+    digest_write(digest, info.sha256);
+    digest_destroy(digest);
+    if (!blobs->ops->commit(blobs, writer, &info, err))
+        return false;
+    *out = info;
+    return true;
+}
+
+struct blob_reader *blobs_read(struct blobs *blobs, const char *key, struct blob_info *out,
+                               struct error *err)
+{
+    return check_key(key, err) ? blobs->ops->read(blobs, key, out, err) : NULL;
+}
+
+ssize_t blob_read_at(struct blobs *blobs, struct blob_reader *reader, int64_t offset, void *out,
+                     size_t size, struct error *err)
+{
+    assert(offset >= 0);
+    return blobs->ops->read_at(blobs, reader, offset, out, size, err);
+}
+
+void blob_close(struct blobs *blobs, struct blob_reader *reader)
+{
+    if (reader != NULL)
+        blobs->ops->close_reader(blobs, reader);
+}
+
+int blobs_open_fd(struct blobs *blobs, const char *key, const char *scratch_directory,
+                  struct blob_info *out, struct error *err)
+{
+    return check_key(key, err) ? blobs->ops->open_fd(blobs, key, scratch_directory, out, err) : -1;
+}
+
+bool blobs_stat(struct blobs *blobs, const char *key, struct blob_info *out, struct error *err)
+{
+    return check_key(key, err) && blobs->ops->stat(blobs, key, out, err);
+}
+
+bool blobs_remove(struct blobs *blobs, const char *key, struct error *err)
+{
+    return check_key(key, err) && blobs->ops->remove(blobs, key, err);
+}
+
+bool blobs_list(struct blobs *blobs, const char *prefix, bool unfinished,
+                bool (*each)(const char *key, int64_t changed_at_ms, void *context), void *context,
+                struct error *err)
+{
+    return blobs->ops->list(blobs, prefix, unfinished, each, context, err);
+}
