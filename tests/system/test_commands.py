@@ -1,0 +1,69 @@
+"""The command line: help, settings, and what is said when something is wrong."""
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from service import UNREEL, clean_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ["serve", "convert", "user", "check-config", "migrate", "gateway", "auth", "converter",
+            "notifier"]
+
+
+def run(*arguments, environment=None, **options):
+    return subprocess.run([UNREEL, *map(str, arguments)], capture_output=True, text=True, timeout=60,
+                          env=clean_environment() | (environment or {}), **options)
+
+
+def test_help_lists_every_command():
+    result = run("--help")
+    assert result.returncode == 0
+    assert all(f"\n  {command} " in result.stdout for command in COMMANDS)
+    assert run().returncode == 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command):
+    result = run(command, "--help")
+    assert result.returncode == 0 and result.stdout.startswith("Usage: unreel")
+
+
+def test_an_unknown_command_is_a_sentence():
+    result = run("sreve")
+    assert result.returncode == 2
+    assert result.stderr == 'unreel: there is no command "sreve"; `unreel --help` lists them.\n'
+
+
+def test_all_faults_of_the_settings_are_said_at_once(tmp_path):
+    result = run("serve", "--retention", "7", "--data", tmp_path / "data",
+                 environment={"UNREEL_CONVERTRES": "2", "UNREEL_MAX_UPLOAD": "much"})
+    assert result.returncode == 2
+    for part in ('--retention: "7"', "UNREEL_CONVERTRES: there is no such setting",
+                 'UNREEL_MAX_UPLOAD: "much"'):
+        assert part in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("setting,value", [("jobs", "oracle:x"), ("blobs", "ftp:x"),
+                                           ("queue", "kafka:x"), ("mail", "pigeon:x"),
+                                           ("accounts", "ldap:x")])
+def test_a_url_that_no_backend_understands_ends_the_start(setting, value, tmp_path):
+    role = {"mail": "notifier", "accounts": "auth"}.get(setting, "converter")
+    result = run(role, f"--{setting}", value, "--data", tmp_path / "data", "--admin-listen",
+                 "127.0.0.1:0")
+    assert result.returncode == 1
+    assert value.split(":")[0] in result.stderr and "Traceback" not in result.stderr
+
+
+def test_the_reference_page_is_current():
+    result = run("check-config", "--reference")
+    assert (ROOT / "docs/configuration.md").read_text() == result.stdout, \
+        "run: build/unreel check-config --reference > docs/configuration.md"
+
+
+def test_check_config_says_where_each_value_came_from():
+    result = run("check-config", "--cores", "3", environment={"UNREEL_LOG": "json"})
+    assert "cores = 3  # command line" in result.stdout
+    assert "log = json  # environment" in result.stdout
+    assert "max-upload = 4GiB  # default" in result.stdout
