@@ -29,6 +29,7 @@ static const struct metric metrics[] = {
     {"unreel_child_crashes_total", "counter", "Media children killed by a signal."},
     {"unreel_letters_total", "counter", "Letters by outcome."},
     {"unreel_sweeps_total", "counter", "Rows that the sweeps moved, by kind."},
+    {"unreel_blobs_unknown", "gauge", "Blobs that no row knows; they are left alone."},
     {"unreel_conversions", "gauge", "Conversions by state."},
     {"unreel_oldest_due_seconds", "gauge", "Age of the oldest row that waits for somebody."},
     {"unreel_dependency_up", "gauge", "1 when the dependency answered the last check."},

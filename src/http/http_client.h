@@ -39,6 +39,7 @@ struct http_client_reply {
     char content_type[128];
     char retry_after[32];
     char location[256];
+    char www_authenticate[128];
     struct buf set_cookies; // each `Set-Cookie` value followed by '\n'
 };
 
