@@ -1,0 +1,223 @@
+#include "roles/gateway/gateway_janitor.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "roles/gateway/gateway_collect.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    SWEEP_EVERY_MS = 5000,
+    SWEEP_JITTER_MS = 1000,
+    PAUSE_MS = 20, // lets other writers of the database in
+    DELETE_BATCH = 16,
+    FULL_BATCH = 50, // what jobs.h moves in one call
+    STATES_LIMIT = 16,
+};
+
+struct gateway_janitor {
+    const struct config *config;
+    struct jobs *jobs;
+    struct blobs *blobs;
+    int64_t collect_at_ms; // monotonic clock
+    bool was_failing;      // one line when the trouble begins, one when it ends
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t stop_signal;
+    bool is_stopping;
+};
+
+// True when the janitor has to stop.
+static bool rest(struct gateway_janitor *janitor, int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t nanoseconds = until.tv_nsec + ms % 1000 * 1000000;
+    until.tv_sec += ms / 1000 + nanoseconds / 1000000000;
+    until.tv_nsec = nanoseconds % 1000000000;
+    pthread_mutex_lock(&janitor->lock);
+    while (!janitor->is_stopping &&
+           pthread_cond_timedwait(&janitor->stop_signal, &janitor->lock, &until) == 0) {
+    }
+    bool is_stopping = janitor->is_stopping;
+    pthread_mutex_unlock(&janitor->lock);
+    return is_stopping;
+}
+
+static bool open_stores(struct gateway_janitor *janitor, struct error *err)
+{
+    if (janitor->jobs == NULL)
+        janitor->jobs = jobs_open(janitor->config->jobs, err);
+    if (janitor->jobs == NULL || !jobs_ready(janitor->jobs, err))
+        return false;
+    if (janitor->blobs == NULL)
+        janitor->blobs = blobs_open(janitor->config->blobs, err);
+    return janitor->blobs != NULL;
+}
+
+static bool sweep_rows(struct gateway_janitor *janitor, struct error *err)
+{
+    int64_t moved = 0;
+    do {
+        if (!jobs_sweep(janitor->jobs, janitor->config->retention_ms, &moved, err))
+            return error_prefix(err, "sweep rows");
+        if (moved > 0)
+            metrics_add("unreel_sweeps_total", "kind=\"row\"", moved);
+    } while (moved >= FULL_BATCH && !rest(janitor, PAUSE_MS));
+    return true;
+}
+
+// The blobs first: a row that is gone would leave them unknown for ever.
+static bool delete_one(struct gateway_janitor *janitor, const struct conversion *conversion,
+                       struct error *err)
+{
+    if (!gateway_collect_conversion(janitor->blobs, conversion->id, err) ||
+        !jobs_deleted(janitor->jobs, conversion->id, err))
+        return false;
+    metrics_add("unreel_sweeps_total", "kind=\"deleted\"", 1);
+    log_info("deleted");
+    return true;
+}
+
+static bool delete_rows(struct gateway_janitor *janitor, struct error *err)
+{
+    struct conversion *taken = alloc_zeroed(DELETE_BATCH, sizeof *taken);
+    size_t count = 0;
+    bool is_well = true;
+    do {
+        is_well = jobs_take_deleting(janitor->jobs, taken, DELETE_BATCH, &count, err);
+        for (size_t i = 0; is_well && i < count; i++) {
+            log_conversion(taken[i].id);
+            is_well = delete_one(janitor, &taken[i], err);
+            log_conversion(NULL);
+        }
+    } while (is_well && count == DELETE_BATCH && !rest(janitor, PAUSE_MS));
+    free(taken);
+    return is_well || error_prefix(err, "delete conversions");
+}
+
+static bool forget_rows(struct gateway_janitor *janitor, struct error *err)
+{
+    int64_t forgotten = 0;
+    do {
+        if (!jobs_forget(janitor->jobs, &forgotten, err))
+            return error_prefix(err, "forget tombstones");
+        if (forgotten > 0)
+            metrics_add("unreel_sweeps_total", "kind=\"forgotten\"", forgotten);
+    } while (forgotten >= FULL_BATCH && !rest(janitor, PAUSE_MS));
+    return true;
+}
+
+static bool collect(struct gateway_janitor *janitor, struct error *err)
+{
+    if (clock_monotonic_ms() < janitor->collect_at_ms)
+        return true;
+    struct gateway_collected collected = {0};
+    if (!gateway_collect_garbage(janitor->jobs, janitor->blobs, &collected, err))
+        return error_prefix(err, "collect blobs");
+    janitor->collect_at_ms = clock_monotonic_ms() + janitor->config->collect_interval_ms;
+    metrics_set("unreel_blobs_unknown", "", collected.unknown_count);
+    metrics_add("unreel_sweeps_total", "kind=\"blob\"", collected.removed_count);
+    if (collected.removed_count > 0)
+        log_info("blobs of dead attempts removed", LOG_INTEGER("count", collected.removed_count));
+    return forget_rows(janitor, err);
+}
+
+// A state without rows does not come back from the table; its gauge must fall to 0 all the same.
+static void reset_gauges(void)
+{
+    static const char *const states[] = {"receiving", "queued",   "converting", "ready",
+                                         "failed",    "deleting", "deleted"};
+    char labels[64];
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        snprintf(labels, sizeof labels, "state=\"%s\"", states[i]);
+        metrics_set("unreel_conversions", labels, 0);
+    }
+}
+
+static bool measure(struct gateway_janitor *janitor, struct error *err)
+{
+    struct jobs_count counts[STATES_LIMIT];
+    size_t count = 0;
+    char labels[64];
+    int64_t oldest_ms = 0;
+    if (!jobs_counts(janitor->jobs, counts, STATES_LIMIT, &count, err))
+        return error_prefix(err, "count conversions");
+    reset_gauges();
+    for (size_t i = 0; i < count; i++) {
+        snprintf(labels, sizeof labels, "state=\"%s\"", counts[i].state);
+        metrics_set("unreel_conversions", labels, counts[i].count);
+        bool waits_for_work =
+            strcmp(counts[i].state, "queued") == 0 || strcmp(counts[i].state, "converting") == 0;
+        if (waits_for_work && counts[i].oldest_due_ms > oldest_ms)
+            oldest_ms = counts[i].oldest_due_ms;
+    }
+    metrics_set("unreel_oldest_due_seconds", "", oldest_ms / 1000);
+    return true;
+}
+
+static bool tidy(struct gateway_janitor *janitor, struct error *err)
+{
+    return open_stores(janitor, err) && sweep_rows(janitor, err) && delete_rows(janitor, err) &&
+           collect(janitor, err) && measure(janitor, err);
+}
+
+static void note(struct gateway_janitor *janitor, bool is_well, const struct error *err)
+{
+    if (!is_well && !janitor->was_failing)
+        log_warn("cannot tidy up; trying on", LOG_TEXT("reason", err->text));
+    if (is_well && janitor->was_failing)
+        log_info("tidying up again");
+    janitor->was_failing = !is_well;
+}
+
+static void *run(void *context)
+{
+    struct gateway_janitor *janitor = context;
+    int64_t pause_ms;
+    do {
+        struct error err = {0};
+        note(janitor, tidy(janitor, &err), &err);
+        // Replicas must not march in step.
+        pause_ms =
+            SWEEP_EVERY_MS - SWEEP_JITTER_MS + (int64_t)(id_random_u64() % (2 * SWEEP_JITTER_MS));
+    } while (!rest(janitor, pause_ms));
+    blobs_close(janitor->blobs);
+    jobs_close(janitor->jobs);
+    return NULL;
+}
+
+struct gateway_janitor *gateway_janitor_start(const struct config *config, struct error *err)
+{
+    struct gateway_janitor *janitor = alloc_zeroed(1, sizeof *janitor);
+    pthread_condattr_t monotonic;
+    janitor->config = config;
+    pthread_mutex_init(&janitor->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&janitor->stop_signal, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    int failure = pthread_create(&janitor->thread, NULL, run, janitor);
+    if (failure == 0)
+        return janitor;
+    error_set_errno(err, failure, "start the janitor");
+    free(janitor);
+    return NULL;
+}
+
+void gateway_janitor_stop(struct gateway_janitor *janitor)
+{
+    if (janitor == NULL)
+        return;
+    pthread_mutex_lock(&janitor->lock);
+    janitor->is_stopping = true;
+    pthread_cond_signal(&janitor->stop_signal);
+    pthread_mutex_unlock(&janitor->lock);
+    pthread_join(janitor->thread, NULL);
+    free(janitor);
+}
