@@ -16,7 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LETTER_RECIPIENT_SIZE = 255, LETTER_PARAMS_SIZE = 2048, LETTER_CLAIM_SIZE = 33 };
+enum {
+    LETTER_RECIPIENT_SIZE = 255,
+    LETTER_PARAMS_SIZE = 2048,
+    LETTER_CLAIM_SIZE = 33,
+    LETTER_LEASE_MS = 60000,
+    LETTER_GIVE_UP_MS = 48 * 60 * 60 * 1000,
+};
 
 struct letter {
     char id[ID_SIZE];
@@ -40,8 +46,20 @@ struct letters_new {
 };
 // Inside the caller's transaction. A letter with that dedupe text is already there: fine.
 bool letters_add(struct sql *sql, const struct letters_new *letter, struct error *err);
-// pending → cancelled for all letters of a conversion, inside the caller's transaction.
+// pending or sending → cancelled for all letters of a conversion, inside the caller's transaction.
+// A notifier that is just sending one finds out when it renews before the mail's final dot.
 bool letters_cancel(struct sql *sql, const char *conversion, struct error *err);
+// Removes all letters of a conversion, inside the caller's transaction.
+bool letters_forget(struct sql *sql, const char *conversion, struct error *err);
+// How many letters, written within the last `age_ms`, have a dedupe text that starts so.
+bool letters_count(struct sql *sql, const char *dedupe_prefix, int64_t age_ms, int64_t *out,
+                   struct error *err);
+
+// A column for another module's SELECT: the state of the newest letter about the conversion whose
+// id that column holds; NULL when there is none.
+#define LETTERS_NEWEST_STATE(conversion_column_)                                                   \
+    "(SELECT l.state FROM letter l WHERE l.conversion=" conversion_column_                         \
+    " ORDER BY l.created_at DESC, l.id DESC LIMIT 1)"
 
 enum letters_answer { LETTERS_DONE, LETTERS_NOT_YOURS, LETTERS_ERROR };
 
