@@ -1,0 +1,11 @@
+#pragma once
+// The decoders that strangers' files may reach. A short list on purpose: each one is attack
+// surface, and these are what cameras, phones, browsers and editors put into MP4 and MOV.
+
+#include <libavcodec/avcodec.h>
+
+// The decoder for the codec, NULL when it is not on the list.
+const AVCodec *media_codec_find(enum AVCodecID id);
+
+// The same list in libavformat's notation, for AVFormatContext.codec_whitelist.
+extern const char media_codec_whitelist[];

@@ -1,0 +1,254 @@
+#include "media/media_command.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/id.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "media/media_confine.h"
+#include "media/media_convert.h"
+#include "media/media_progress.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DONE = 0, NOT_CONVERTED = 1, USAGE = 2 };
+
+struct command_line {
+    const char *input;  // "-": standard input
+    const char *output; // "-": standard output; NULL: the input's name with .mp3
+    const char *title;
+    const struct preset *preset;
+    bool is_quiet;
+    bool is_forced;
+    bool wants_help;
+};
+
+void media_command_help(void)
+{
+    printf("Usage: unreel convert IN [OUT] [options]\n"
+           "\n"
+           "Turns the audio of an MP4, M4A or MOV into an MP3. Without OUT the MP3 stands beside\n"
+           "IN, with .mp3 as its ending. \"-\" reads standard input or writes standard output.\n"
+           "\n"
+           "  --preset NAME   how good and how large (default: " PRESET_DEFAULT ")\n");
+    const struct preset *preset;
+    for (size_t i = 0; (preset = preset_at(i)) != NULL; i++)
+        printf("                    %-9s %s\n", preset->name, preset->summary);
+    printf("  --title TEXT    the title, for a file that has none of its own\n"
+           "  --force         replace OUT if it is there\n"
+           "  --quiet         no progress bar\n"
+           "  --help          this text\n"
+           "\n"
+           "Exit status: 0 converted, 1 not converted (standard error says why), 2 wrong usage.\n");
+}
+
+static int complain(int status, const char *name, const char *text)
+{
+    char readable[512];
+    text_clean(readable, sizeof readable, name, strlen(name));
+    fprintf(stderr, "unreel: %s: %s\n", readable, text);
+    return status;
+}
+
+static int refuse_usage(const char *text)
+{
+    fprintf(stderr, "unreel: convert: %s (try --help)\n", text);
+    return USAGE;
+}
+
+static bool is_dash(const char *name)
+{
+    return strcmp(name, "-") == 0;
+}
+
+static int parse(int argument_count, char **arguments, struct command_line *out)
+{
+    static const struct option options[] = {
+        {"preset", required_argument, NULL, 'p'}, {"title", required_argument, NULL, 't'},
+        {"force", no_argument, NULL, 'f'},        {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    };
+    opterr = 0;
+    optind = 1;
+    for (int option;
+         (option = getopt_long(argument_count, arguments, "hqf", options, NULL)) != -1;) {
+        if (option == 'p' && (out->preset = preset_find(optarg)) == NULL)
+            return refuse_usage("there is no such preset");
+        if (option == '?')
+            return refuse_usage("unknown option, or one without its value");
+        out->title = option == 't' ? optarg : out->title;
+        out->is_forced |= option == 'f';
+        out->is_quiet |= option == 'q';
+        out->wants_help |= option == 'h';
+    }
+    int names = argument_count - optind;
+    if (out->wants_help)
+        return DONE;
+    if (names < 1 || names > 2)
+        return refuse_usage(names < 1 ? "which file?" : "too many names");
+    out->input = arguments[optind];
+    out->output = names == 2 ? arguments[optind + 1] : is_dash(out->input) ? "-" : NULL;
+    return DONE;
+}
+
+// "films/holiday.mp4" -> "films/holiday.mp3"; a dot that starts a name or stands in a folder's
+// name is no ending.
+static char *default_output(const char *input)
+{
+    const char *slash = strrchr(input, '/');
+    const char *name = slash != NULL ? slash + 1 : input;
+    const char *dot = strrchr(name, '.');
+    size_t stem = dot != NULL && dot != name ? (size_t)(dot - input) : strlen(input);
+    return alloc_format("%.*s.mp3", (int)stem, input);
+}
+
+// An unlinked file where temporary files live: for pipes, which cannot seek.
+static int open_spool(struct error *err)
+{
+    return file_open_scratch(P_tmpdir, err);
+}
+
+static bool copy_all(int from, int to, struct error *err)
+{
+    SCOPED(free) char *piece = alloc_zeroed(1, 65536);
+    for (;;) {
+        ssize_t got = read(from, piece, 65536);
+        if (got < 0 && errno == EINTR && !stop_is_requested())
+            continue;
+        if (got < 0)
+            return error_set_errno(err, errno, "read");
+        if (got == 0)
+            return true;
+        if (stop_is_requested())
+            return error_set(err, ERROR_UNAVAILABLE, "stopped");
+        if (!file_write_all(to, piece, (size_t)got, err))
+            return false;
+    }
+}
+
+static bool can_seek(int fd)
+{
+    struct stat about;
+    return fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
+}
+
+// The input as a descriptor that can seek, from its first byte.
+static int open_input(const char *name, struct error *err)
+{
+    SCOPED_FD int fd = is_dash(name) ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        error_set(err, ERROR_NOT_FOUND, "%s", strerrordesc_np(errno));
+        return -1;
+    }
+    struct stat about;
+    if (fstat(fd, &about) == 0 && S_ISDIR(about.st_mode)) {
+        error_set(err, ERROR_INVALID, "This is a folder.");
+        return -1;
+    }
+    if (can_seek(fd)) {
+        int kept = fd;
+        fd = -1;
+        return kept;
+    }
+    int spool = open_spool(err);
+    if (spool >= 0 && !copy_all(fd, spool, err)) {
+        file_close(spool);
+        return -1;
+    }
+    return spool;
+}
+
+static bool is_same_file(int fd, const char *path)
+{
+    struct stat one, other;
+    return fstat(fd, &one) == 0 && stat(path, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+static int convert(const struct command_line *line, int input, int output)
+{
+    struct media_progress progress = {.fd = STDERR_FILENO, .last_permille = -1};
+    if (!line->is_quiet && isatty(STDERR_FILENO))
+        progress.form = MEDIA_PROGRESS_BAR;
+    const struct media_job job = {.source_fd = input,
+                                  .output_fd = output,
+                                  .preset = line->preset,
+                                  .title = line->title,
+                                  .cores = 1,
+                                  .report = media_progress_report,
+                                  .context = &progress};
+    struct media_result result;
+    struct media_failure why;
+    bool is_done = media_convert(&job, &result, &why);
+    media_progress_clear(&progress);
+    return is_done ? DONE : complain(NOT_CONVERTED, line->input, why.detail);
+}
+
+static int convert_to_standard_output(const struct command_line *line, int input)
+{
+    struct error err;
+    SCOPED_FD int spool = open_spool(&err);
+    if (spool < 0)
+        return complain(NOT_CONVERTED, "standard output", err.text);
+    int status = convert(line, input, spool);
+    if (status != DONE)
+        return status;
+    if (lseek(spool, 0, SEEK_SET) != 0 || !copy_all(spool, STDOUT_FILENO, &err))
+        return complain(NOT_CONVERTED, "standard output", "the MP3 could not be written");
+    return DONE;
+}
+
+// The MP3 grows under another name in the same folder; `path` has the old file or the whole new
+// one at every moment.
+static int convert_to_file(const struct command_line *line, int input, const char *path)
+{
+    char token[TOKEN_SIZE];
+    token_new(token);
+    SCOPED(free) char *unfinished = alloc_format("%s.%s.part", path, token);
+    SCOPED_FD int output = open(unfinished, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (output < 0)
+        return complain(NOT_CONVERTED, path, strerrordesc_np(errno));
+    int status = convert(line, input, output);
+    if (status == DONE && fsync(output) != 0)
+        status = complain(NOT_CONVERTED, path, strerrordesc_np(errno));
+    if (status == DONE && rename(unfinished, path) != 0)
+        status = complain(NOT_CONVERTED, path, strerrordesc_np(errno));
+    if (status != DONE)
+        unlink(unfinished);
+    return status;
+}
+
+int media_command_run(int argument_count, char **arguments)
+{
+    struct command_line line = {.preset = preset_find(PRESET_DEFAULT)};
+    int status = parse(argument_count, arguments, &line);
+    if (status != DONE)
+        return status;
+    if (line.wants_help) {
+        media_command_help();
+        return DONE;
+    }
+    stop_install();
+    media_confine_prepare();
+    struct error err;
+    SCOPED_FD int input = open_input(line.input, &err);
+    if (input < 0)
+        return complain(NOT_CONVERTED, line.input, err.text);
+    if (!media_confine_enter())
+        return complain(NOT_CONVERTED, line.input, "this process could not confine itself");
+    if (line.output != NULL && is_dash(line.output))
+        return convert_to_standard_output(&line, input);
+    SCOPED(free)
+    char *path = line.output != NULL ? alloc_text(line.output) : default_output(line.input);
+    if (is_same_file(input, path))
+        return complain(USAGE, path, "IN and OUT are the same file");
+    if (!line.is_forced && access(path, F_OK) == 0)
+        return complain(USAGE, path, "is already there (--force replaces it)");
+    return convert_to_file(&line, input, path);
+}

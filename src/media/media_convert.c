@@ -1,0 +1,98 @@
+#include "media/media_convert.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "media/media_encode.h"
+#include "media/media_limits.h"
+#include "media/media_resample.h"
+#include "media/media_source.h"
+#include "media/media_tags.h"
+
+#include <libavutil/frame.h>
+
+enum { TAG_LIMIT_BYTES = 128 * 1024 };
+
+struct pipeline {
+    const struct media_job *job;
+    struct media_source *source;
+    struct media_resampler *resampler;
+    struct media_encoder *encoder;
+    struct media_format format;
+};
+
+// The output's shape is known with the first decoded frame: HE-AAC, for one, has twice the rate
+// that its container announces.
+static bool start_output(struct pipeline *pipeline, const AVFrame *first, struct media_failure *why)
+{
+    const struct media_job *job = pipeline->job;
+    pipeline->format =
+        media_encode_format(job->preset, first->sample_rate, first->ch_layout.nb_channels);
+    SCOPED_BUF struct buf tag;
+    buf_init(&tag, TAG_LIMIT_BYTES);
+    media_tags_write(media_source_tags(pipeline->source), job->title, &tag);
+    pipeline->encoder =
+        media_encoder_open(job->output_fd, job->preset, pipeline->format, tag.bytes, tag.size, why);
+    if (pipeline->encoder == NULL)
+        return false;
+    pipeline->resampler = media_resampler_create(pipeline->format);
+    return true;
+}
+
+static int64_t written_ms(const struct pipeline *pipeline)
+{
+    int rate_hz = pipeline->format.rate_hz;
+    return (media_encoder_samples(pipeline->encoder) * 1000 + rate_hz / 2) / rate_hz;
+}
+
+// Says how far we are and checks what must hold at every step.
+static bool account(const struct pipeline *pipeline, struct media_failure *why)
+{
+    const struct media_job *job = pipeline->job;
+    int64_t done_ms = written_ms(pipeline);
+    if (job->max_duration_ms > 0 && done_ms > job->max_duration_ms)
+        return media_fail(why, "too_long", NULL);
+    int64_t announced_ms = media_source_duration_ms(pipeline->source);
+    int64_t permille = announced_ms > 0 ? done_ms * 1000 / announced_ms : 0;
+    if (job->report != NULL && !job->report(job->context, permille > 999 ? 999 : (int)permille))
+        return media_fail(why, "cancelled", NULL);
+    return true;
+}
+
+static bool pass_frames(struct pipeline *pipeline, struct media_failure *why)
+{
+    for (;;) {
+        AVFrame *frame = NULL;
+        enum media_step step = media_source_next(pipeline->source, &frame, why);
+        if (step != MEDIA_STEP_FRAME)
+            return step == MEDIA_STEP_END;
+        if (pipeline->encoder == NULL && !start_output(pipeline, frame, why))
+            return false;
+        if (!media_resampler_pass(pipeline->resampler, frame, pipeline->encoder, why) ||
+            !account(pipeline, why))
+            return false;
+    }
+}
+
+static bool run(struct pipeline *pipeline, struct media_result *out, struct media_failure *why)
+{
+    if (!pass_frames(pipeline, why))
+        return false;
+    if (!media_resampler_pass(pipeline->resampler, NULL, pipeline->encoder, why))
+        return false;
+    if (!media_encoder_finish(pipeline->encoder, why))
+        return false;
+    *out = (struct media_result){.duration_ms = written_ms(pipeline),
+                                 .samples = media_encoder_samples(pipeline->encoder)};
+    return true;
+}
+
+bool media_convert(const struct media_job *job, struct media_result *out, struct media_failure *why)
+{
+    struct pipeline pipeline = {.job = job};
+    pipeline.source = media_source_open(job->source_fd, job->max_duration_ms, why);
+    bool is_done = pipeline.source != NULL && run(&pipeline, out, why);
+    media_encoder_close(pipeline.encoder);
+    media_resampler_destroy(pipeline.resampler);
+    media_source_close(pipeline.source);
+    return is_done;
+}

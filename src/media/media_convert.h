@@ -1,0 +1,30 @@
+#pragma once
+// The pipeline: source, decoder, resampler, encoder, sink. Everything in memory at once is a
+// packet, a frame and the encoder's state, whatever the length of the file.
+
+#include "media/media_failure.h"
+#include "protocol/preset.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct media_job {
+    int source_fd; // seekable
+    int output_fd; // seekable, empty; the MP3 starts at its first byte
+    const struct preset *preset;
+    const char *title;       // for a file without one of its own; may be NULL
+    int64_t max_duration_ms; // 0: no limit
+    int cores;               // not used yet: one thread encodes
+    // Told the progress in permille, often; false stops with the code `cancelled`.
+    bool (*report)(void *context, int permille);
+    void *context;
+};
+
+struct media_result {
+    int64_t duration_ms;
+    int64_t samples;
+};
+
+// On failure the output holds no complete MP3.
+bool media_convert(const struct media_job *job, struct media_result *out,
+                   struct media_failure *why);

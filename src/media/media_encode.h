@@ -1,0 +1,43 @@
+#pragma once
+// PCM to MP3 with LAME, onto a seekable descriptor. Every answer of LAME is checked: out of memory
+// must end as a failure, never as a short MP3. The LAME header (delay, padding, seek table) goes in
+// last, over the room that was left for it.
+//
+// The place for encoding segments on several threads: behind these four functions, the caller
+// need not know.
+
+#include "base/scope.h"
+#include "media/media_failure.h"
+#include "protocol/preset.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct media_encoder;
+
+struct media_format {
+    int rate_hz;
+    int channels; // 1 or 2
+};
+
+// The MP3's rate and channels for a source under a preset: the source's own where MP3 has them.
+struct media_format media_encode_format(const struct preset *preset, int rate_hz, int channels);
+
+// Borrows the descriptor; writes `tag` at its start and the MP3 behind it.
+struct media_encoder *media_encoder_open(int fd, const struct preset *preset,
+                                         struct media_format format, const void *tag,
+                                         size_t tag_size, struct media_failure *why);
+void media_encoder_close(struct media_encoder *encoder);
+SCOPE_DEFINE(media_encoder_close, struct media_encoder *);
+
+// `count` samples a channel in [-1, 1]; for mono both pointers are the same. Changes them: what is
+// no number or far out of range is pulled in, since LAME must not see it.
+bool media_encoder_write(struct media_encoder *encoder, float *left, float *right, size_t count,
+                         struct media_failure *why);
+
+// Flushes and writes the LAME header; the MP3 is complete then.
+bool media_encoder_finish(struct media_encoder *encoder, struct media_failure *why);
+
+// Samples a channel that were written so far.
+int64_t media_encoder_samples(const struct media_encoder *encoder);

@@ -1,0 +1,170 @@
+#include "media/media_input.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "media/media_codecs.h"
+
+#include <libavutil/mem.h>
+#include <string.h>
+
+enum { BUFFER_BYTES = 64 * 1024 };
+
+struct media_input {
+    int fd;
+    int64_t position;
+    int64_t file_bytes;
+    unsigned hidden_count;
+    int64_t hidden[MEDIA_TRACKS]; // offsets of the types to be read as "free"
+    AVIOContext *io;
+    AVFormatContext *format;
+};
+
+static void hide(const struct media_input *input, uint8_t *bytes, int size)
+{
+    static const uint8_t free_type[4] = {'f', 'r', 'e', 'e'};
+    for (unsigned i = 0; i < input->hidden_count; i++) {
+        int64_t at = input->hidden[i] - input->position;
+        for (int letter = 0; letter < 4; letter++)
+            if (at + letter >= 0 && at + letter < size)
+                bytes[at + letter] = free_type[letter];
+    }
+}
+
+static int read_bytes(void *context, uint8_t *out, int size)
+{
+    struct media_input *input = context;
+    struct error err;
+    ssize_t got = file_read_at(input->fd, out, (size_t)size, input->position, &err);
+    if (got < 0)
+        return AVERROR(EIO);
+    if (got == 0)
+        return AVERROR_EOF;
+    hide(input, out, (int)got);
+    input->position += got;
+    return (int)got;
+}
+
+static int64_t seek_to(void *context, int64_t offset, int whence)
+{
+    struct media_input *input = context;
+    whence &= ~AVSEEK_FORCE;
+    if (whence == AVSEEK_SIZE)
+        return input->file_bytes;
+    if (whence == SEEK_CUR)
+        offset += input->position;
+    else if (whence == SEEK_END)
+        offset += input->file_bytes;
+    else if (whence != SEEK_SET)
+        return AVERROR(EINVAL);
+    if (offset < 0)
+        return AVERROR(EINVAL);
+    return input->position = offset;
+}
+
+static int refuse_to_open(AVFormatContext *format, AVIOContext **out, const char *url, int flags,
+                          AVDictionary **options)
+{
+    (void)format;
+    (void)out;
+    (void)url;
+    (void)flags;
+    (void)options;
+    return AVERROR(EPERM);
+}
+
+static bool prepare(struct media_input *input, struct media_failure *why)
+{
+    uint8_t *buffer = av_malloc(BUFFER_BYTES);
+    if (buffer != NULL)
+        input->io = avio_alloc_context(buffer, BUFFER_BYTES, 0, input, read_bytes, NULL, seek_to);
+    if (input->io == NULL)
+        av_free(buffer);
+    AVFormatContext *format = input->format = avformat_alloc_context();
+    if (input->io == NULL || format == NULL)
+        return media_fail(why, "internal", "There is not enough memory.");
+    format->pb = input->io;
+    format->flags |= AVFMT_FLAG_CUSTOM_IO;
+    format->io_open = refuse_to_open;
+    format->max_streams = MEDIA_STREAMS;
+    format->protocol_whitelist = av_strdup("");
+    format->format_whitelist = av_strdup("mov,mp4,m4a,3gp,3g2,mj2");
+    format->codec_whitelist = av_strdup(media_codec_whitelist);
+    if (format->protocol_whitelist == NULL || format->format_whitelist == NULL ||
+        format->codec_whitelist == NULL)
+        return media_fail(why, "internal", "There is not enough memory.");
+    return true;
+}
+
+// Without avformat_find_stream_info: it would decode the start twice, and the header says all
+// that a decoder of our list needs.
+static bool open_format(struct media_input *input, struct media_failure *why)
+{
+    AVDictionary *options = NULL;
+    av_dict_set(&options, "enable_drefs", "0", 0);
+    av_dict_set(&options, "use_absolute_path", "0", 0);
+    av_dict_set(&options, "ignore_chapters", "1", 0);
+    const AVInputFormat *mov = av_find_input_format("mov");
+    int result = avformat_open_input(&input->format, NULL, mov, &options);
+    av_dict_free(&options);
+    if (result == AVERROR(ENOMEM))
+        return media_fail(why, "internal", "There is not enough memory.");
+    if (result < 0)
+        return media_fail(why, "not_media", "This file's index is damaged.");
+    return true;
+}
+
+struct media_input *media_input_open(int fd, const struct media_boxes *boxes,
+                                     const struct media_track *track, struct media_failure *why)
+{
+    struct media_input *input = alloc_zeroed(1, sizeof *input);
+    *input = (struct media_input){.fd = fd, .file_bytes = boxes->file_bytes};
+    // In fragments a track's data may be found by counting from the one before it, so there every
+    // track must be seen.
+    for (unsigned i = 0; i < boxes->track_count && !boxes->is_fragmented; i++)
+        if (&boxes->tracks[i] != track)
+            input->hidden[input->hidden_count++] = boxes->tracks[i].type_offset;
+    if (prepare(input, why) && open_format(input, why))
+        return input;
+    media_input_close(input);
+    return NULL;
+}
+
+void media_input_close(struct media_input *input)
+{
+    if (input == NULL)
+        return;
+    avformat_close_input(&input->format);
+    if (input->io != NULL)
+        av_freep(&input->io->buffer);
+    avio_context_free(&input->io);
+    free(input);
+}
+
+AVStream *media_input_stream(struct media_input *input, uint32_t track_id)
+{
+    AVStream *found = NULL;
+    for (unsigned i = 0; i < input->format->nb_streams; i++) {
+        AVStream *stream = input->format->streams[i];
+        bool is_wanted = stream->id == (int)track_id && found == NULL &&
+                         stream->codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
+        if (is_wanted)
+            found = stream;
+        stream->discard = is_wanted ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+    }
+    return found;
+}
+
+int media_input_read(struct media_input *input, const AVStream *stream, AVPacket *out)
+{
+    for (;;) {
+        int result = av_read_frame(input->format, out);
+        if (result < 0 || out->stream_index == stream->index)
+            return result;
+        av_packet_unref(out);
+    }
+}
+
+const AVDictionary *media_input_tags(const struct media_input *input)
+{
+    return input->format->metadata;
+}

@@ -1,0 +1,17 @@
+#pragma once
+// What a stranger's file may ask for. Everything that grows with the file's own claims has its
+// ceiling here; the length is the caller's choice (--max-duration-ms).
+
+enum {
+    MEDIA_INDEX_BYTES = 64 * 1024 * 1024, // moov
+    MEDIA_BOXES = 100000,                 // visited by our own parser
+    MEDIA_TRACKS = 64,                    // seen by our own parser
+    MEDIA_STREAMS = 16,                   // seen by libavformat
+    MEDIA_PACKET_BYTES = 8 * 1024 * 1024,
+    MEDIA_FRAME_SAMPLES = 256 * 1024,
+    MEDIA_CHANNELS = 8,
+    MEDIA_LOWEST_RATE_HZ = 4000,
+    MEDIA_HIGHEST_RATE_HZ = 192000,
+    MEDIA_ALLOCATION_BYTES = 256 * 1024 * 1024, // one allocation of libav
+    MEDIA_TAG_BYTES = 1024,                     // one text of a tag
+};

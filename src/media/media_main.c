@@ -1,0 +1,26 @@
+// unreel-media: the program that decodes strangers' files. Two faces: `convert` for people, `child`
+// for the converter. It links no network or database library of ours.
+#include "media/media_child.h"
+#include "media/media_command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int main(int argument_count, char **arguments)
+{
+    const char *face = argument_count > 1 ? arguments[1] : "";
+    if (strcmp(face, "convert") == 0)
+        return media_command_run(argument_count - 1, arguments + 1);
+    if (strcmp(face, "child") == 0)
+        return media_child_run(argument_count - 1, arguments + 1);
+    if (strcmp(face, "--version") == 0) {
+        printf("unreel-media %s\n", UNREEL_VERSION);
+        return 0;
+    }
+    if (strcmp(face, "--help") == 0 || strcmp(face, "-h") == 0) {
+        media_command_help();
+        return 0;
+    }
+    fprintf(stderr, "unreel: unreel-media wants `convert IN [OUT]` (try --help)\n");
+    return 2;
+}

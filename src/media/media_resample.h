@@ -1,0 +1,19 @@
+#pragma once
+// Decoded frames of any sample format, rate and channel layout to planar float at the MP3's rate
+// and channels. When the frames change in the middle of the file, what is still inside comes out
+// first and a new converter goes on.
+
+#include "base/scope.h"
+#include "media/media_encode.h"
+#include "media/media_failure.h"
+
+struct AVFrame;
+struct media_resampler;
+
+struct media_resampler *media_resampler_create(struct media_format format);
+void media_resampler_destroy(struct media_resampler *resampler);
+SCOPE_DEFINE(media_resampler_destroy, struct media_resampler *);
+
+// Converts the frame into the encoder; NULL drains what is still inside.
+bool media_resampler_pass(struct media_resampler *resampler, const struct AVFrame *frame,
+                          struct media_encoder *encoder, struct media_failure *why);

@@ -1,0 +1,34 @@
+#pragma once
+// A stranger's MP4, M4A or MOV as decoded audio frames: media_boxes looks first, then libavformat
+// (mov demuxer only, on one descriptor, unable to open anything) and one audio decoder of a short
+// list. The samples that come out are those that a player presents: priming is cut off.
+//
+// The place for cover art and chapters is here: both are read from the same open container.
+
+#include "base/scope.h"
+#include "media/media_failure.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct AVDictionary;
+struct AVFrame;
+struct media_source;
+
+// Borrows the descriptor. NULL on failure. Codes: all that blame the file, and internal.
+struct media_source *media_source_open(int fd, int64_t max_duration_ms, struct media_failure *why);
+void media_source_close(struct media_source *source);
+SCOPE_DEFINE(media_source_close, struct media_source *);
+
+enum media_step { MEDIA_STEP_FRAME, MEDIA_STEP_END, MEDIA_STEP_FAILED };
+
+// The next frame, borrowed until the next call. Packets that do not decode are passed over; at the
+// end it FAILED when most of them did not, or when the announced length was not reached.
+enum media_step media_source_next(struct media_source *source, struct AVFrame **out,
+                                  struct media_failure *why);
+
+// What the file announces; 0 when it does not say.
+int64_t media_source_duration_ms(const struct media_source *source);
+
+// The file's own tags, borrowed.
+const struct AVDictionary *media_source_tags(const struct media_source *source);
