@@ -5,8 +5,8 @@
 // A handler is three blocking steps, each run in a worker thread while the connection is suspended:
 //
 //     begin   the headers are complete and guarded; answer here to refuse before a body is read
-//     body    the next piece of the body, in order, one at a time (64 KiB and more but for the
-//     last) end     the whole body has come; answer here
+//     body    the next piece of the body, in order, one at a time (256 KiB but for the last)
+//     end     the whole body has come; answer here
 //
 // Every step may answer (http_reply.h); the first answer counts and ends the request. `end` must
 // answer or call http_again. A worker owns its handles (database connections, …): a step borrows
@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 struct http_exchange;
+struct http_limits;
 
 struct http_handler {
     void (*begin)(struct http_exchange *exchange); // NULL: nothing to do
@@ -55,7 +56,10 @@ struct http_server_options {
     void *(*worker_open)(void *application, struct error *err);
     void (*worker_close)(void *worker);
     void *application;
-    const char *trusted_proxies; // comma list of addresses whose X-Forwarded-* counts; "" for none
+    // Comma list of addresses or networks (10.0.0.0/8) whose X-Forwarded-* counts; "" for none. A
+    // peer on a unix socket is always believed.
+    const char *trusted_proxies;
+    const struct http_limits *limits; // http_limits.h; NULL for the usual ones
 };
 
 struct http_server;
@@ -74,8 +78,8 @@ void *http_state(struct http_exchange *exchange); // NULL at first
 void http_set_state(struct http_exchange *exchange, void *state);
 
 const char *http_method(struct http_exchange *exchange);
-const char *http_path(struct http_exchange *exchange);
-const char *http_route_pattern(struct http_exchange *exchange);               // for metrics
+const char *http_path(struct http_exchange *exchange);          // as sent, without the query
+const char *http_route_pattern(struct http_exchange *exchange); // for metrics
 const char *http_parameter(struct http_exchange *exchange, const char *name); // {id}
 const char *http_query(struct http_exchange *exchange, const char *name);     // decoded; NULL
 const char *http_header(struct http_exchange *exchange, const char *name);    // NULL
