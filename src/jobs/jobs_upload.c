@@ -152,7 +152,7 @@ enum jobs_begin jobs_upload_begin(struct jobs *jobs, const struct jobs_upload *u
     return JOBS_BEGIN_FAILED;
 }
 
-struct commit {
+struct upload_end {
     const char *id, *name, *options, *sha256;
     int64_t bytes;
     bool is_changed;
@@ -160,7 +160,7 @@ struct commit {
 
 static bool commit_body(struct sql *sql, void *context, struct error *err)
 {
-    struct commit *commit = context;
+    struct upload_end *commit = context;
     return jobs_change(sql, commit->id,
                        JOBS_CHANGE ", state='queued', wake_at={now}, name=COALESCE(?, name),"
                                    " options=COALESCE(?, options), source_bytes=?, source_sha256=?"
@@ -184,7 +184,7 @@ bool jobs_upload_commit(struct jobs *jobs, const char *id, const char *name, con
 {
     char clean_name[JOBS_NAME_SIZE];
     jobs_clean(clean_name, sizeof clean_name, name);
-    struct commit commit = {
+    struct upload_end commit = {
         .id = id,
         .name = name ? clean_name : NULL,
         .options = options,
@@ -218,17 +218,15 @@ bool jobs_upload_commit(struct jobs *jobs, const char *id, const char *name, con
 
 static bool abort_body(struct sql *sql, void *context, struct error *err)
 {
-    const char *id = context;
-    bool is_changed = false;
-    return jobs_change(sql, id, JOBS_TO_DELETING " WHERE id=? AND state='receiving'",
-                       SQL_VALUES(SQL_TEXT(id)), "owner", &is_changed, err);
+    struct upload_end *taken_back = context;
+    return jobs_change(sql, taken_back->id, JOBS_TO_DELETING " WHERE id=? AND state='receiving'",
+                       SQL_VALUES(SQL_TEXT(taken_back->id)), "owner", &taken_back->is_changed, err);
 }
 
 bool jobs_upload_abort(struct jobs *jobs, const char *id, struct error *err)
 {
-    char copy[ID_SIZE] = "";
-    strncat(copy, id, sizeof copy - 1);
-    return sql_transaction(jobs->durable, abort_body, copy, err) ||
+    struct upload_end taken_back = {.id = id};
+    return sql_transaction(jobs->durable, abort_body, &taken_back, err) ||
            error_prefix(err, "abort upload");
 }
 
