@@ -34,10 +34,10 @@ void http_reply_problem(struct http_exchange *exchange, int status, const char *
         return;
     char *text = http_problem_text(status, code, detail);
     if (status == 401)
-        http_reply_header(exchange, "WWW-Authenticate", "Bearer");
+        http_reply_default_header(exchange, "WWW-Authenticate", "Bearer");
     if (http_problem_has_retry_after(status))
-        http_reply_header(exchange, "Retry-After", "2");
-    http_reply_header(exchange, "Cache-Control", "no-store");
+        http_reply_default_header(exchange, "Retry-After", "2");
+    http_reply_default_header(exchange, "Cache-Control", "no-store");
     http_reply_bytes(exchange, status, "application/problem+json", text, strlen(text));
     free(text);
 }

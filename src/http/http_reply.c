@@ -38,7 +38,7 @@ static bool has_header(const struct http_answer *answer, const char *name)
     return false;
 }
 
-static void default_header(struct http_exchange *exchange, const char *name, const char *value)
+void http_reply_default_header(struct http_exchange *exchange, const char *name, const char *value)
 {
     if (value != NULL && !has_header(&exchange->answer, name))
         http_reply_header(exchange, name, value);
@@ -47,9 +47,9 @@ static void default_header(struct http_exchange *exchange, const char *name, con
 // Headers of every answer. From here on the exchange is answered.
 static void settle(struct http_exchange *exchange, int status, const char *content_type)
 {
-    default_header(exchange, "Content-Type", content_type);
-    default_header(exchange, "X-Content-Type-Options", "nosniff");
-    default_header(exchange, "Referrer-Policy", "no-referrer");
+    http_reply_default_header(exchange, "Content-Type", content_type);
+    http_reply_default_header(exchange, "X-Content-Type-Options", "nosniff");
+    http_reply_default_header(exchange, "Referrer-Policy", "no-referrer");
     exchange->answer.status = status;
     exchange->answer.is_set = true;
 }
@@ -87,7 +87,7 @@ void http_reply_json(struct http_exchange *exchange, int status, json_t *body)
         http_reply_problem(exchange, 500, "internal", "Something went wrong on our side.");
         return;
     }
-    default_header(exchange, "Cache-Control", "no-store");
+    http_reply_default_header(exchange, "Cache-Control", "no-store");
     http_reply_text(exchange, status, "application/json", text);
     free(text);
 }

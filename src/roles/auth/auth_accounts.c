@@ -13,8 +13,10 @@ enum auth_registration auth_register(struct http_exchange *exchange, const char 
     struct accounts *accounts = http_worker(exchange);
     if (strcmp(auth->config->registration, "open") != 0)
         return AUTH_REGISTRATION_CLOSED;
-    if (!accounts_check_email(email, err))
+    if (!accounts_check_email(email, err)) {
+        error_prefix(err, "This cannot be used as an e-mail address");
         return AUTH_EMAIL_INVALID;
+    }
     if (!password_check(password, email, err))
         return AUTH_PASSWORD_WEAK;
     if (!auth_place_take(exchange))
