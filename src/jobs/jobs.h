@@ -189,6 +189,9 @@ struct jobs_result {
     int64_t duration_ms;
     int64_t retention_ms; // expires_at = now + this
 };
+// The five ways out. Asked again after JOBS_ERROR, each answers JOBS_DONE if the first call went
+// through after all; JOBS_NOT_YOURS is certain.
+//
 // converting → ready, with letter and link; source_key becomes "", so the caller then removes that
 // blob.
 enum jobs_answer jobs_finish(struct jobs *jobs, const struct jobs_claimed *claimed,

@@ -88,9 +88,10 @@ bool jobs_add_letter(struct sql *sql, const char *id, const char *dedupe, struct
     char token[TOKEN_SIZE];
     return jobs_add_link(sql, id, row.expires_at_ms, token, err) &&
            add_letter(sql, &row, dedupe,
-                      json_pack("{s:s, s:s, s:I, s:I}", "name", row.name, "link_token", token,
+                      json_pack("{s:s, s:s, s:I, s:I, s:I}", "name", row.name, "link_token", token,
                                 "duration_ms", (json_int_t)row.duration_ms, "audio_bytes",
-                                (json_int_t)row.audio_bytes),
+                                (json_int_t)row.audio_bytes, "expires_at_ms",
+                                (json_int_t)row.expires_at_ms),
                       err);
 }
 

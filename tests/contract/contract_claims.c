@@ -178,13 +178,15 @@ static void a_finished_conversion_is_ready_with_its_letter_and_link(void **state
     assert_string_equal(letter.recipient, "alice@example.org");
     assert_string_equal(letter.kind, "conversion_ready");
     assert_string_equal(letter.traceparent, row.traceparent);
-    char token[TOKEN_SIZE] = "", head[64];
+    char token[TOKEN_SIZE] = "", head[64], tail[96];
     const char *at = strstr(letter.params, "\"link_token\":\"");
     assert_non_null(at);
     snprintf(token, sizeof token, "%s", at + strlen("\"link_token\":\""));
     snprintf(head, sizeof head, "{\"name\":\"talk.mp4\",\"link_token\":\"%s\",", token);
     assert_memory_equal(letter.params, head, strlen(head));
-    assert_string_equal(letter.params + strlen(head), "\"duration_ms\":61000,\"audio_bytes\":300}");
+    snprintf(tail, sizeof tail, "\"duration_ms\":61000,\"audio_bytes\":300,\"expires_at_ms\":%lld}",
+             (long long)row.expires_at_ms);
+    assert_string_equal(letter.params + strlen(head), tail);
     assert_true(jobs_link_find(jobs, token, &row, &err));
     assert_string_equal(row.id, id);
 }

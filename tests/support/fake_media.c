@@ -92,6 +92,7 @@ static int hang(int number)
     sigaction(SIGTERM, &ignored, NULL);
     for (;;)
         pause();
+    return 1;
 }
 
 static int babble(int number)
@@ -99,6 +100,7 @@ static int babble(int number)
     (void)number;
     for (;;)
         say("no line ever ends here, and it goes on and on");
+    return 1;
 }
 
 static int chatter(int number)
@@ -106,6 +108,7 @@ static int chatter(int number)
     (void)number;
     for (;;)
         say("progress 1\n");
+    return 1;
 }
 
 static int half_a_line(int number)
@@ -129,6 +132,7 @@ static int huge(int number)
     (void)number;
     for (;;)
         write_mp3(100);
+    return 1;
 }
 
 static int spin(int number)
@@ -137,6 +141,7 @@ static int spin(int number)
     volatile uint64_t count = 0;
     for (;;)
         count++;
+    return 1;
 }
 
 static int count_descriptors(void)

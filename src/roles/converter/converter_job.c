@@ -348,8 +348,7 @@ static enum jobs_answer settle_once(struct converter_job *job, const struct jobs
 // An answer that got lost is asked for again within the lease; after that the row's alarm clock
 // settles it.
 static enum jobs_answer settle(struct converter_job *job, const struct jobs_claimed *claimed,
-                               const struct outcome *outcome, bool *out_was_unsure,
-                               struct error *err)
+                               const struct outcome *outcome, struct error *err)
 {
     int64_t begun_ms = clock_monotonic_ms();
     for (int tries = 1;; tries++) {
@@ -357,7 +356,6 @@ static enum jobs_answer settle(struct converter_job *job, const struct jobs_clai
         enum jobs_answer answer = settle_once(job, claimed, outcome, &problem);
         if (answer != JOBS_ERROR)
             return answer;
-        *out_was_unsure = true;
         log_warn("the end of a conversion could not be noted",
                  LOG_TEXT("outcome", outcome_names[outcome->kind]),
                  LOG_TEXT("reason", problem.text), LOG_INTEGER("tries", tries));
@@ -371,20 +369,6 @@ static enum jobs_answer settle(struct converter_job *job, const struct jobs_clai
         }
         clock_sleep_ms(pause_ms);
     }
-}
-
-// After a lost answer "not yours" may mean that the first try went through.
-static bool is_ready_with(struct converter_job *job, const struct conversion *conversion,
-                          const char *audio_key, bool *out_is_known)
-{
-    struct error err = {0};
-    struct conversion now;
-    if (jobs_find(job->jobs, conversion->owner, conversion->id, &now, &err)) {
-        *out_is_known = true;
-        return strcmp(now.state, "ready") == 0 && strcmp(now.audio_key, audio_key) == 0;
-    }
-    *out_is_known = err.kind == ERROR_NOT_FOUND;
-    return false;
 }
 
 static void remove_blob(struct converter_job *job, const char *key)
@@ -435,19 +419,9 @@ static bool end(struct converter_job *job, const struct jobs_claimed *claimed,
                 struct outcome *outcome, struct error *err)
 {
     const struct conversion *conversion = &claimed->conversion;
-    bool was_unsure = false;
-    enum jobs_answer answer = settle(job, claimed, outcome, &was_unsure, err);
+    enum jobs_answer answer = settle(job, claimed, outcome, err);
     if (answer == JOBS_ERROR)
         return false;
-    if (answer == JOBS_NOT_YOURS && was_unsure && outcome->kind == OUTCOME_READY) {
-        bool is_known = false;
-        if (is_ready_with(job, conversion, outcome->audio.key, &is_known))
-            answer = JOBS_DONE;
-        else if (!is_known)
-            return error_set(err, ERROR_UNAVAILABLE, "it is not known how the conversion ended");
-    } else if (answer == JOBS_NOT_YOURS && was_unsure) {
-        answer = JOBS_DONE; // most likely; nothing hangs on it but the log
-    }
     if (answer == JOBS_NOT_YOURS) {
         drop_own_audio(job, outcome);
         return true;
