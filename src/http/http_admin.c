@@ -26,7 +26,7 @@ struct http_admin {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool is_stopping;
+    bool is_stopping; // the checks
     bool is_draining;
     int ready_fd; // -1 once told
     size_t count;
@@ -189,15 +189,23 @@ struct http_admin *http_admin_start(const char *listen, const struct http_admin_
     return NULL;
 }
 
+// The second call finds nothing to do.
+static void end_checks(struct http_admin *admin)
+{
+    pthread_mutex_lock(&admin->lock);
+    bool is_first = !admin->is_stopping;
+    admin->is_stopping = true;
+    pthread_cond_broadcast(&admin->changed);
+    pthread_mutex_unlock(&admin->lock);
+    if (is_first)
+        pthread_join(admin->thread, NULL);
+}
+
 void http_admin_stop(struct http_admin *admin)
 {
     if (admin == NULL)
         return;
-    pthread_mutex_lock(&admin->lock);
-    admin->is_stopping = true;
-    pthread_cond_broadcast(&admin->changed);
-    pthread_mutex_unlock(&admin->lock);
-    pthread_join(admin->thread, NULL);
+    end_checks(admin);
     http_server_stop(admin->server, 1000);
     free_admin(admin);
 }
@@ -207,6 +215,7 @@ void http_admin_draining(struct http_admin *admin)
     pthread_mutex_lock(&admin->lock);
     admin->is_draining = true;
     pthread_mutex_unlock(&admin->lock);
+    end_checks(admin);
 }
 
 int http_admin_port(const struct http_admin *admin)

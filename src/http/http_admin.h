@@ -20,6 +20,7 @@ struct http_admin;
 struct http_admin *http_admin_start(const char *listen, const struct http_admin_check *checks,
                                     size_t count, int ready_fd, struct error *err);
 void http_admin_stop(struct http_admin *admin);
-// From now on readyz is 503: the role is stopping.
+// From now on readyz is 503: the role is stopping. No check runs after it returns, so what the
+// checks look at may go.
 void http_admin_draining(struct http_admin *admin);
 int http_admin_port(const struct http_admin *admin);

@@ -16,7 +16,8 @@ void http_reply_bytes(struct http_exchange *exchange, int status, const char *co
 void http_reply_empty(struct http_exchange *exchange, int status);
 
 // RFC 9457 application/problem+json: {"type":"about:blank","title","status","code","detail"}. 401
-// carries WWW-Authenticate; 429, 503 and 507 carry Retry-After.
+// carries WWW-Authenticate; 429, 503 and 507 carry Retry-After; where one of these headers was
+// added before, that one stands.
 void http_reply_problem(struct http_exchange *exchange, int status, const char *code,
                         const char *detail);
 // The one table from kind to status: INVALID 400, DENIED 401, NOT_FOUND 404, CONFLICT 409,
