@@ -27,6 +27,8 @@ enum mail_answer {
     MAIL_REFUSED, // 5xx: trying again will not help
 };
 
+// MAIL_REFUSED without asking the backend when an address is not plain, or when the message has a
+// bare CR or LF, a NUL or a line of more than 998 bytes: nothing odd ever reaches a server.
 // `out_reply` is one line for the letter's row ("250 queued as 4F…"), at most out_size-1 bytes.
 enum mail_answer mail_send(struct mail *mail, const struct mail_envelope *envelope,
                            const char *message, size_t message_size, char *out_reply,

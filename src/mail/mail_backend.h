@@ -17,3 +17,6 @@ struct mail_ops {
 struct mail {
     const struct mail_ops *ops; // a backend's own struct begins with this one
 };
+
+extern const struct mail_ops mail_outbox_ops;
+extern const struct mail_ops *const mail_backends[]; // NULL ends it

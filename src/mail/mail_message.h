@@ -22,5 +22,9 @@ struct mail_message {
 // chose can add a header.
 bool mail_message_write(const struct mail_message *message, struct buf *out, struct error *err);
 
+// ASCII local@domain without quotes, comments or routes; at most 64 bytes before the '@' and 254 in
+// all.
+bool mail_address_is_plain(const char *address);
+
 // The plain address inside "Name <address>"; false if there is none.
 bool mail_address(const char *from, char *out, size_t out_size);

@@ -4,6 +4,7 @@
 // letter is due).
 //
 // `local:DIRECTORY`: a datagram to the socket of every consumer in that directory.
+// `none:`: no hints at all; everything is found by looking into the tables every few seconds.
 
 #include "base/error.h"
 #include "base/id.h"
@@ -19,6 +20,7 @@ void queue_close(struct queue *queue);
 SCOPE_DEFINE(queue_close, struct queue *);
 
 // Best effort within two seconds. With no consumer there the hint is gone, which is not an error.
+// INVALID when `id` is no id.
 bool queue_publish(struct queue *queue, const char *topic, const char *id, struct error *err);
 
 struct queue_hint {
@@ -36,7 +38,8 @@ enum queue_answer queue_receive(struct queue *queue, int timeout_ms, struct queu
 bool queue_ack(struct queue *queue, const struct queue_hint *hint, struct error *err);
 // Not a hint at all (malformed id): to the dead letters where there are any.
 bool queue_reject(struct queue *queue, const struct queue_hint *hint, struct error *err);
-// Readable when a hint may wait, for poll(2); -1 if the backend has none.
+// Readable when a hint may wait, for poll(2); -1 if the backend has none. Ask again after each
+// call: a reconnection changes it.
 int queue_poll_fd(struct queue *queue);
 // Call each second while something else is done between receive and ack: keeps the connection.
 bool queue_pump(struct queue *queue, struct error *err);

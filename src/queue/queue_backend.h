@@ -20,3 +20,6 @@ struct queue_ops {
 struct queue {
     const struct queue_ops *ops; // a backend's own struct begins with this one
 };
+
+extern const struct queue_ops queue_local_ops, queue_none_ops;
+extern const struct queue_ops *const queue_backends[]; // NULL ends it

@@ -512,27 +512,59 @@ static void write_until_killed(const char *key, const char *bytes, size_t size, 
         pause();
 }
 
+static pid_t start_writing(const char *key, const char *bytes, size_t size, int *out_report_fd)
+{
+    int report[2];
+    assert_int_equal(pipe(report), 0);
+    pid_t child = fork();
+    if (child == 0)
+        write_until_killed(key, bytes, size, report[1]);
+    close(report[1]);
+    *out_report_fd = report[0];
+    return child;
+}
+
+static void stop_writing(pid_t child)
+{
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+// How long the whole of it takes here and now, so that the kills hit all of its steps.
+static int64_t measure_writing_us(const char *bytes, size_t size)
+{
+    char key[BLOB_KEY_SIZE];
+    make_key(key);
+    int report_fd;
+    int64_t begin_ms = clock_monotonic_ms();
+    pid_t child = start_writing(key, bytes, size, &report_fd);
+    char answer = 'n';
+    assert_int_equal(read(report_fd, &answer, 1), 1);
+    assert_int_equal(answer, 'c');
+    int64_t took_us = (clock_monotonic_ms() - begin_ms + 1) * 1000;
+    stop_writing(child);
+    close(report_fd);
+    assert_true(blobs_remove(blobs, key, &err));
+    return took_us;
+}
+
 static void a_killed_writer_leaves_all_or_nothing(void **state)
 {
     (void)state;
     enum { SIZE = 3000000 };
     SCOPED(free) char *bytes = make_bytes(SIZE, 4);
     int committed = 0;
+    int64_t took_us = measure_writing_us(bytes, SIZE);
     for (int i = 0; i < 40; i++) {
         char key[BLOB_KEY_SIZE];
         make_key(key);
-        int report[2];
-        assert_int_equal(pipe(report), 0);
-        pid_t child = fork();
-        if (child == 0)
-            write_until_killed(key, bytes, SIZE, report[1]);
-        usleep((useconds_t)(id_random_u64() % 40000));
-        kill(child, SIGKILL);
-        waitpid(child, NULL, 0);
-        close(report[1]);
+        int report_fd;
+        pid_t child = start_writing(key, bytes, SIZE, &report_fd);
+        usleep((useconds_t)(id_random_u64() % (uint64_t)(took_us * 3 / 2)));
+        stop_writing(child);
         char answer = 'n';
-        ssize_t got = read(report[0], &answer, 1);
-        close(report[0]);
+        ssize_t got = read(report_fd, &answer, 1);
+        close(report_fd);
         assert_true(got == 0 || answer == 'c');
         struct blob_info info;
         bool is_there = blobs_stat(blobs, key, &info, &err);

@@ -1,0 +1,72 @@
+#include "queue/queue.h"
+
+#include "queue/queue_backend.h"
+
+#include <assert.h>
+#include <string.h>
+
+const struct queue_ops *const queue_backends[] = {
+    &queue_local_ops,
+    &queue_none_ops,
+    NULL,
+};
+
+static bool is_topic(const char *topic)
+{
+    size_t length = strspn(topic, "abcdefghijklmnopqrstuvwxyz0123456789");
+    return length > 0 && length <= 20 && topic[length] == '\0';
+}
+
+struct queue *queue_open(const char *url, const char *topic, struct error *err)
+{
+    assert(topic == NULL || is_topic(topic));
+    size_t length = strcspn(url, ":");
+    for (size_t i = 0; queue_backends[i] != NULL; i++) {
+        const char *scheme = queue_backends[i]->scheme;
+        if (url[length] == ':' && strlen(scheme) == length && memcmp(url, scheme, length) == 0)
+            return queue_backends[i]->open(url, topic, err);
+    }
+    error_set(err, ERROR_INVALID, "no queue is called '%.*s:'", (int)length, url);
+    return NULL;
+}
+
+void queue_close(struct queue *queue)
+{
+    if (queue != NULL)
+        queue->ops->close(queue);
+}
+
+bool queue_publish(struct queue *queue, const char *topic, const char *id, struct error *err)
+{
+    assert(is_topic(topic));
+    if (!id_is_valid(id))
+        return error_set(err, ERROR_INVALID, "a hint must be an id");
+    return queue->ops->publish(queue, topic, id, err);
+}
+
+enum queue_answer queue_receive(struct queue *queue, int timeout_ms, struct queue_hint *out,
+                                struct error *err)
+{
+    assert(timeout_ms >= 0);
+    return queue->ops->receive(queue, timeout_ms, out, err);
+}
+
+bool queue_ack(struct queue *queue, const struct queue_hint *hint, struct error *err)
+{
+    return queue->ops->ack(queue, hint, err);
+}
+
+bool queue_reject(struct queue *queue, const struct queue_hint *hint, struct error *err)
+{
+    return queue->ops->reject(queue, hint, err);
+}
+
+int queue_poll_fd(struct queue *queue)
+{
+    return queue->ops->poll_fd(queue);
+}
+
+bool queue_pump(struct queue *queue, struct error *err)
+{
+    return queue->ops->pump(queue, err);
+}
