@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -85,14 +86,28 @@ static int mute(int number)
     return number;
 }
 
-static int hang(int number)
+static int stay(void)
 {
-    (void)number;
     struct sigaction ignored = {.sa_handler = SIG_IGN};
     sigaction(SIGTERM, &ignored, NULL);
     for (;;)
         pause();
     return 1;
+}
+
+static int hang(int number)
+{
+    (void)number;
+    say("progress 500\n");
+    return stay();
+}
+
+// Until the test lets the source go.
+static int wait_for_lock(int number)
+{
+    if (flock(0, LOCK_SH) != 0)
+        return 9;
+    return done(number);
 }
 
 static int babble(int number)
@@ -123,7 +138,7 @@ static int leave_children(int number)
 {
     for (int i = 0; i < number; i++)
         if (fork() == 0)
-            hang(0);
+            stay();
     return done(10);
 }
 
@@ -199,6 +214,7 @@ static const struct {
     {"crash", crash},
     {"mute", mute},
     {"hang", hang},
+    {"wait_for_lock", wait_for_lock},
     {"babble", babble},
     {"chatter", chatter},
     {"half_a_line", half_a_line},
