@@ -1,14 +1,60 @@
 // The table of commands: finds one and runs it.
 #include "command.h"
 
+#include "base/alloc.h"
+#include "base/file.h"
+#include "roles/roles.h"
+#include "tools/load.h"
 #include "tools/tools.h"
 
 #include <stdio.h>
 #include <string.h>
 
+static int run_role(const struct role *role, char letter, char *const *arguments)
+{
+    struct config config;
+    struct error err = {0};
+    int status;
+    SCOPED(free) char *usage = alloc_format("Usage: unreel %s [SETTINGS]", role->name);
+    if (!load_settings(arguments, usage, letter, &config, &status))
+        return status;
+    if (!file_make_directory(config.data, 0700, &err)) {
+        fprintf(stderr, "unreel: %s\n", err.text);
+        return 1;
+    }
+    return role_run(role, &config);
+}
+
+static int gateway_command(char *const *arguments)
+{
+    return run_role(&gateway_role, 'G', arguments);
+}
+
+static int auth_command(char *const *arguments)
+{
+    return run_role(&auth_role, 'A', arguments);
+}
+
+static int converter_command(char *const *arguments)
+{
+    return run_role(&converter_role, 'C', arguments);
+}
+
+static int notifier_command(char *const *arguments)
+{
+    return run_role(&notifier_role, 'N', arguments);
+}
+
 static const struct command commands[] = {
+    {"serve", "run the whole service on this machine", serve_command},
     {"convert", "turn one video into an MP3, without any service", convert_command},
+    {"user", "add an account, reset a password", user_command},
     {"check-config", "show the settings, or what is wrong with them", check_config_command},
+    {"migrate", "bring the databases up to date", migrate_command},
+    {"gateway", "one role: HTTP for users", gateway_command},
+    {"auth", "one role: accounts, sessions, tokens", auth_command},
+    {"converter", "one role: videos become MP3s", converter_command},
+    {"notifier", "one role: letters become mails", notifier_command},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

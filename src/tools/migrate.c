@@ -1,0 +1,30 @@
+// `unreel migrate`: brings the databases up to date. Safe to run at any time and several times.
+#include "tools/tools.h"
+
+#include "accounts/accounts.h"
+#include "base/file.h"
+#include "jobs/jobs.h"
+#include "tools/load.h"
+
+#include <stdio.h>
+
+static const char usage[] = "Usage: unreel migrate [SETTINGS]\n\n"
+                            "Brings the databases of accounts and jobs up to date. `unreel serve` "
+                            "does it by itself; where\n"
+                            "the roles run apart, run it before a new version starts.";
+
+int migrate_command(char *const *arguments)
+{
+    struct config config;
+    struct error err = {0};
+    int status;
+    if (!load_settings(arguments, usage, 'S', &config, &status))
+        return status;
+    if (!file_make_directory(config.data, 0700, &err) || !accounts_migrate(config.accounts, &err) ||
+        !jobs_migrate(config.jobs, &err)) {
+        fprintf(stderr, "unreel: cannot bring the databases up to date: %s\n", err.text);
+        return 1;
+    }
+    puts("The databases are up to date.");
+    return 0;
+}
