@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "faulty_sql.h"
 #include "sql/sql.h"
 #include "sql/sql_driver.h"
 #include "sql/sql_migrate.h"
@@ -20,26 +21,6 @@
 
 #include <cmocka.h>
 
-static struct sql *open_one(void)
-{
-    struct error err = {0};
-    struct sql *sql = sql_open(sql_under_test_url(), SQL_DURABLE, &err);
-    if (!sql)
-        fail_msg("open: %s", err.text);
-    return sql;
-}
-
-static void must(struct sql *sql, const char *statement, struct sql_values values, int64_t matched)
-{
-    struct error err = {0};
-    int64_t got = -1;
-    if (!sql_execute(sql, statement, values, &got, &err))
-        fail_msg("%s: %s", statement, err.text);
-    if (matched >= 0)
-        assert_int_equal(got, matched);
-    assert_int_equal(err.kind, ERROR_NONE);
-}
-
 static bool take_integer(const struct sql_row *row, void *context)
 {
     int64_t *out = context;
@@ -47,32 +28,26 @@ static bool take_integer(const struct sql_row *row, void *context)
     return true;
 }
 
-static int64_t integer_of(struct sql *sql, const char *statement)
-{
-    struct error err = {0};
-    int64_t value = -1;
-    if (!sql_query(sql, statement, SQL_NO_VALUES, take_integer, &value, &err))
-        fail_msg("%s: %s", statement, err.text);
-    return value;
-}
-
 static int start_with_an_empty_table(void **state)
 {
     sql_under_test_start();
-    struct sql *sql = open_one();
+    struct sql *sql = sql_under_test_open();
     *state = sql;
     struct error err = {0};
     sql_execute(sql, "DROP TABLE IF EXISTS thing", SQL_NO_VALUES, NULL, &err);
     sql_execute(sql, "DROP TABLE IF EXISTS migration", SQL_NO_VALUES, NULL, &err);
-    must(sql,
-         "CREATE TABLE thing (id VARCHAR(26) NOT NULL, name VARCHAR(64), number BIGINT,"
-         " PRIMARY KEY (id), UNIQUE (name)) {table}",
-         SQL_NO_VALUES, 0);
+    sql_under_test_execute(
+        sql,
+        "CREATE TABLE thing (id VARCHAR(26) NOT NULL, name VARCHAR(64), number BIGINT,"
+        " PRIMARY KEY (id), UNIQUE (name)) {table}",
+        SQL_NO_VALUES, 0);
     return 0;
 }
 
 static int stop(void **state)
 {
+    faulty_sql_disarm();
+    faulty_sql_remove();
     sql_close(*state);
     sql_under_test_stop();
     return 0;
@@ -80,8 +55,8 @@ static int stop(void **state)
 
 static void insert(struct sql *sql, const char *id, const char *name, int64_t number)
 {
-    must(sql, "INSERT INTO thing (id, name, number) VALUES (?, ?, ?)",
-         SQL_VALUES(SQL_TEXT(id), SQL_TEXT(name), SQL_INTEGER(number)), 1);
+    sql_under_test_execute(sql, "INSERT INTO thing (id, name, number) VALUES (?, ?, ?)",
+                           SQL_VALUES(SQL_TEXT(id), SQL_TEXT(name), SQL_INTEGER(number)), 1);
 }
 
 static void a_url_that_no_driver_knows_is_invalid(void **state)
@@ -139,15 +114,15 @@ static void null_is_null_both_ways(void **state)
     struct sql *sql = *state;
     struct error err = {0};
     struct seen seen = {.text = "x", .integer = 7};
-    must(sql, "INSERT INTO thing (id, name, number) VALUES (?, ?, ?)",
-         SQL_VALUES(SQL_TEXT("a"), SQL_TEXT(NULL), SQL_NULL), 1);
+    sql_under_test_execute(sql, "INSERT INTO thing (id, name, number) VALUES (?, ?, ?)",
+                           SQL_VALUES(SQL_TEXT("a"), SQL_TEXT(NULL), SQL_NULL), 1);
     assert_true(sql_query(sql, "SELECT name, number FROM thing", SQL_NO_VALUES, note, &seen, &err));
     assert_true(seen.is_text_null && seen.is_integer_null);
     assert_string_equal(seen.text, "");
     assert_int_equal(seen.integer, 0);
     // UNIQUE lets any number of them in.
-    must(sql, "INSERT INTO thing (id, name, number) VALUES (?, ?, ?)",
-         SQL_VALUES(SQL_TEXT("b"), SQL_TEXT(NULL), SQL_NULL), 1);
+    sql_under_test_execute(sql, "INSERT INTO thing (id, name, number) VALUES (?, ?, ?)",
+                           SQL_VALUES(SQL_TEXT("b"), SQL_TEXT(NULL), SQL_NULL), 1);
 }
 
 static void texts_differ_by_case_and_trailing_space(void **state)
@@ -156,8 +131,8 @@ static void texts_differ_by_case_and_trailing_space(void **state)
     insert(sql, "a", "bob", 1);
     insert(sql, "A", "Bob", 2);
     insert(sql, "a ", "bob ", 3);
-    assert_int_equal(integer_of(sql, "SELECT number FROM thing WHERE name='Bob'"), 2);
-    assert_int_equal(integer_of(sql, "SELECT COUNT(*) FROM thing WHERE id='a'"), 1);
+    assert_int_equal(sql_under_test_integer(sql, "SELECT number FROM thing WHERE name='Bob'"), 2);
+    assert_int_equal(sql_under_test_integer(sql, "SELECT COUNT(*) FROM thing WHERE id='a'"), 1);
 }
 
 static void matched_rows_count_also_where_nothing_changes(void **state)
@@ -165,9 +140,9 @@ static void matched_rows_count_also_where_nothing_changes(void **state)
     struct sql *sql = *state;
     insert(sql, "a", "a", 1);
     insert(sql, "b", "b", 1);
-    must(sql, "UPDATE thing SET number=1", SQL_NO_VALUES, 2);
-    must(sql, "UPDATE thing SET number=2 WHERE id='none'", SQL_NO_VALUES, 0);
-    must(sql, "DELETE FROM thing WHERE id='a'", SQL_NO_VALUES, 1);
+    sql_under_test_execute(sql, "UPDATE thing SET number=1", SQL_NO_VALUES, 2);
+    sql_under_test_execute(sql, "UPDATE thing SET number=2 WHERE id='none'", SQL_NO_VALUES, 0);
+    sql_under_test_execute(sql, "DELETE FROM thing WHERE id='a'", SQL_NO_VALUES, 1);
 }
 
 static void a_second_row_of_the_same_key_is_a_conflict(void **state)
@@ -182,7 +157,7 @@ static void a_second_row_of_the_same_key_is_a_conflict(void **state)
                                  &err));
         assert_int_equal(err.kind, ERROR_CONFLICT);
     }
-    assert_int_equal(integer_of(sql, "SELECT COUNT(*) FROM thing"), 1);
+    assert_int_equal(sql_under_test_integer(sql, "SELECT COUNT(*) FROM thing"), 1);
 }
 
 static void a_mistake_in_a_statement_is_internal(void **state)
@@ -214,67 +189,104 @@ static void now_is_the_clock_in_ms_and_one_within_a_statement(void **state)
         int64_t apart_ms = sql_under_test_is_local() ? 0 : 60000;
         assert_in_range(now_ms, before_ms - apart_ms, after_ms + apart_ms);
     }
-    assert_int_equal(integer_of(sql, "SELECT {now}-{now}"), 0);
+    assert_int_equal(sql_under_test_integer(sql, "SELECT {now}-{now}"), 0);
 }
 
-static bool insert_two(struct sql *sql, void *context, struct error *err)
+static bool stop_at_once(const struct sql_row *row, void *context)
 {
-    insert(sql, "t1", "t1", 1);
-    insert(sql, "t2", "t2", 2);
-    return !context || error_set(err, ERROR_DENIED, "changed my mind");
+    (void)row;
+    int *rows = context;
+    *rows += 1;
+    return false;
 }
 
-static void a_transaction_is_all_or_nothing(void **state)
-{
-    struct sql *sql = *state;
-    struct error err = {0};
-    assert_false(sql_transaction(sql, insert_two, sql, &err));
-    assert_int_equal(err.kind, ERROR_DENIED);
-    assert_int_equal(integer_of(sql, "SELECT COUNT(*) FROM thing"), 0);
-    err = (struct error){0};
-    assert_true(sql_transaction(sql, insert_two, NULL, &err));
-    SCOPED(sql_close) struct sql *other = open_one();
-    assert_int_equal(integer_of(other, "SELECT COUNT(*) FROM thing"), 2);
-}
-
-static const struct sql_migration migrations[] = {
-    {"tests", 1,
-     "CREATE TABLE IF NOT EXISTS thing2 (id VARCHAR(26) NOT NULL, PRIMARY KEY (id)) "
-     "{table}"},
-    {"tests", 2, "ALTER TABLE thing2 ADD COLUMN number BIGINT"},
-    {"tests", 3, "CREATE INDEX thing2_number ON thing2 (number)"},
-};
-
-static void drop_migrated(struct sql *sql)
-{
-    must(sql, "DROP TABLE IF EXISTS thing2", SQL_NO_VALUES, -1);
-}
-
-static void migrations_are_applied_once_and_in_order(void **state)
+static void a_query_stops_where_the_caller_has_enough(void **state)
 {
     struct sql *sql = *state;
     struct error err = {0};
-    int applied = -1;
-    drop_migrated(sql);
-    assert_false(sql_migrations_done(sql, migrations, 3, &err));
+    int rows = 0;
+    insert(sql, "a", "a", 1);
+    insert(sql, "b", "b", 2);
+    assert_true(sql_query(sql, "SELECT id FROM thing", SQL_NO_VALUES, stop_at_once, &rows, &err));
+    assert_int_equal(rows, 1);
+    // Nothing of it stays open: another handle may write.
+    SCOPED(sql_close) struct sql *other = sql_under_test_open();
+    insert(other, "c", "c", 3);
+    assert_int_equal(sql_under_test_integer(sql, "SELECT COUNT(*) FROM thing"), 3);
+}
+
+static void a_copy_that_does_not_fit_is_cut_at_a_code_point(void **state)
+{
+    struct sql *sql = *state;
+    struct error err = {0};
+    struct seen seen = {0};
+    char name[65];
+    for (size_t i = 0; i < 64; i += 2)
+        memcpy(name + i, "\xC3\xBC", 3);
+    insert(sql, "a", name, 1);
+    assert_true(sql_query(sql, "SELECT name, number FROM thing", SQL_NO_VALUES, note, &seen, &err));
+    assert_int_equal(strlen(seen.text), sizeof seen.text - 2);
+}
+
+static void a_relaxed_handle_sees_and_does_the_same(void **state)
+{
+    struct error err = {0};
+    SCOPED(sql_close) struct sql *relaxed = sql_open(sql_under_test_url(), SQL_RELAXED, &err);
+    assert_non_null(relaxed);
+    insert(relaxed, "a", "a", 1);
+    assert_int_equal(sql_under_test_integer(*state, "SELECT COUNT(*) FROM thing"), 1);
+}
+
+static void any_number_of_statements_leaves_a_bounded_number_prepared(void **state)
+{
+    struct sql *sql = *state;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 500; i++) {
+            char statement[64];
+            snprintf(statement, sizeof statement, "SELECT %d", i);
+            assert_int_equal(sql_under_test_integer(sql, statement), i);
+        }
+    }
+    // SQLite can count them where it was built so (Debian's is).
+    struct error err = {0};
+    int64_t prepared = 0;
+    if (sql_under_test_is_local() && sql_query(sql, "SELECT COUNT(*) FROM sqlite_stmt",
+                                               SQL_NO_VALUES, take_integer, &prepared, &err))
+        assert_in_range(prepared, 2, 64);
+}
+
+static void a_prepared_statement_outlives_a_change_of_its_table(void **state)
+{
+    struct sql *sql = *state;
+    SCOPED(sql_close) struct sql *other = sql_under_test_open();
+    insert(sql, "a", "a", 1);
+    assert_int_equal(sql_under_test_integer(sql, "SELECT number FROM thing WHERE id='a'"), 1);
+    sql_under_test_execute(other, "ALTER TABLE thing ADD COLUMN more BIGINT", SQL_NO_VALUES, -1);
+    sql_under_test_execute(other, "CREATE INDEX thing_number ON thing (number)", SQL_NO_VALUES, -1);
+    assert_int_equal(sql_under_test_integer(sql, "SELECT number FROM thing WHERE id='a'"), 1);
+    insert(sql, "b", "b", 2);
+}
+
+static void a_new_file_is_its_owners_only(void **state)
+{
+    (void)state;
+    if (!sql_under_test_is_local())
+        return;
+    struct error err = {0};
+    struct stat found;
+    const char *path = strchr(sql_under_test_url(), ':') + 1;
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    insert(*state, "a", "a", 1);
+    for (size_t i = 0; i < 3; i++) {
+        char name[600];
+        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+        assert_int_equal(stat(name, &found), 0);
+        assert_int_equal(found.st_mode & 0777, 0600);
+    }
+    char url[600];
+    snprintf(url, sizeof url, "%s-none/x.db", sql_under_test_url());
+    assert_null(sql_open(url, SQL_DURABLE, &err));
     assert_int_equal(err.kind, ERROR_UNAVAILABLE);
-    err = (struct error){0};
-    assert_true(sql_migrate(sql, migrations, 2, &applied, &err));
-    assert_int_equal(applied, 2);
-    assert_true(sql_migrations_done(sql, migrations, 2, &err));
-    assert_false(sql_migrations_done(sql, migrations, 3, &err));
-    assert_int_equal(err.kind, ERROR_UNAVAILABLE);
-    assert_non_null(strstr(err.text, "tests 3"));
-    err = (struct error){0};
-    assert_true(sql_migrate(sql, migrations, 3, &applied, &err));
-    assert_int_equal(applied, 1);
-    assert_true(sql_migrate(sql, migrations, 3, &applied, &err));
-    assert_int_equal(applied, 0);
-    // As after a crash between the DDL and its note, where DDL commits by itself.
-    must(sql, "DELETE FROM migration", SQL_NO_VALUES, 3);
-    assert_true(sql_migrate(sql, migrations, 3, &applied, &err));
-    assert_int_equal(applied, 3);
-    drop_migrated(sql);
 }
 
 int main(void)
@@ -290,8 +302,12 @@ int main(void)
         TEST(a_second_row_of_the_same_key_is_a_conflict),
         TEST(a_mistake_in_a_statement_is_internal),
         TEST(now_is_the_clock_in_ms_and_one_within_a_statement),
-        TEST(a_transaction_is_all_or_nothing),
-        TEST(migrations_are_applied_once_and_in_order),
+        TEST(a_query_stops_where_the_caller_has_enough),
+        TEST(a_copy_that_does_not_fit_is_cut_at_a_code_point),
+        TEST(a_relaxed_handle_sees_and_does_the_same),
+        TEST(any_number_of_statements_leaves_a_bounded_number_prepared),
+        TEST(a_prepared_statement_outlives_a_change_of_its_table),
+        TEST(a_new_file_is_its_owners_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "faulty_sql.h"
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "sql/sql_driver.h"
 
 #include <assert.h>
@@ -15,6 +16,7 @@ struct faulty {
 static struct {
     int first, last; // numbers of the calls to fail; 0: none
     int calls;
+    const char *beginning; // of statements to fail; NULL: none
     enum faulty_sql_when when;
     bool is_hit;
 } plan;
@@ -26,12 +28,19 @@ static struct sql *inner_of(struct sql *sql)
 
 enum fate { FATE_FAIL, FATE_DO, FATE_DO_AND_FAIL };
 
-static enum fate next_fate(struct sql *sql, struct error *err)
+static bool is_planned(const char *statement)
+{
+    if (plan.beginning && text_starts_with(statement, plan.beginning))
+        return true;
+    return plan.first && plan.calls >= plan.first && plan.calls <= plan.last;
+}
+
+static enum fate next_fate(struct sql *sql, const char *statement, struct error *err)
 {
     struct faulty *self = (struct faulty *)sql;
     self->was_busy = false;
     plan.calls++;
-    if (!plan.first || plan.calls < plan.first || plan.calls > plan.last)
+    if (!is_planned(statement))
         return FATE_DO;
     plan.is_hit = true;
     if (plan.when == FAULTY_SQL_AFTER)
@@ -51,7 +60,7 @@ static bool settle(enum fate fate, bool is_done, struct error *err)
 static bool faulty_execute(struct sql *sql, const char *statement, struct sql_values values,
                            int64_t *out_matched, struct error *err)
 {
-    enum fate fate = next_fate(sql, err);
+    enum fate fate = next_fate(sql, statement, err);
     if (fate == FATE_FAIL)
         return false;
     struct sql *inner = inner_of(sql);
@@ -62,7 +71,7 @@ static bool faulty_query(struct sql *sql, const char *statement, struct sql_valu
                          bool (*each)(const struct sql_row *row, void *context), void *context,
                          struct error *err)
 {
-    enum fate fate = next_fate(sql, err);
+    enum fate fate = next_fate(sql, statement, err);
     if (fate == FATE_FAIL)
         return false;
     struct sql *inner = inner_of(sql);
@@ -71,7 +80,7 @@ static bool faulty_query(struct sql *sql, const char *statement, struct sql_valu
 
 static bool faulty_begin(struct sql *sql, struct error *err)
 {
-    enum fate fate = next_fate(sql, err);
+    enum fate fate = next_fate(sql, "BEGIN", err);
     if (fate == FATE_FAIL)
         return false;
     return settle(fate, inner_of(sql)->ops->begin(inner_of(sql), err), err);
@@ -79,7 +88,7 @@ static bool faulty_begin(struct sql *sql, struct error *err)
 
 static bool faulty_commit(struct sql *sql, struct error *err)
 {
-    enum fate fate = next_fate(sql, err);
+    enum fate fate = next_fate(sql, "COMMIT", err);
     if (fate == FATE_FAIL)
         return false;
     return settle(fate, inner_of(sql)->ops->commit(inner_of(sql), err), err);
@@ -179,8 +188,16 @@ void faulty_sql_fail(int number, int times, enum faulty_sql_when when)
     plan.is_hit = false;
 }
 
+void faulty_sql_fail_statements(const char *beginning, enum faulty_sql_when when)
+{
+    plan.beginning = beginning;
+    plan.when = when;
+    plan.is_hit = false;
+}
+
 bool faulty_sql_disarm(void)
 {
     plan.first = plan.last = 0;
+    plan.beginning = NULL;
     return plan.is_hit;
 }

@@ -27,5 +27,8 @@ void faulty_sql_remove(void);
 // Fails call `number` (1: the next one) and the ones behind it, `times` in all.
 void faulty_sql_fail(int number, int times, enum faulty_sql_when when);
 
+// Fails every execute and query whose text begins so, until disarmed. The text is borrowed.
+void faulty_sql_fail_statements(const char *beginning, enum faulty_sql_when when);
+
 // Fails no more. True when a call was failed since the arming.
 bool faulty_sql_disarm(void);
