@@ -129,13 +129,11 @@ static enum auth_log_in check(struct http_exchange *exchange, const struct crede
 enum auth_log_in auth_log_in(struct http_exchange *exchange, const struct credentials *credentials,
                              struct account *out)
 {
+    // Whoever waited for a place is asked again before he gets it: of many guesses at once no more
+    // than there are places get past the first failures.
     if (is_throttled(exchange, credentials->name) || !auth_place_take(exchange))
         return AUTH_ANSWERED;
-    // Asked again with the place in hand: of many guesses at once no more than there are places
-    // get past the first failures.
-    enum auth_log_in answer = AUTH_ANSWERED;
-    if (!is_throttled(exchange, credentials->name))
-        answer = check(exchange, credentials, out);
+    enum auth_log_in answer = check(exchange, credentials, out);
     auth_place_give();
     return answer;
 }
