@@ -356,7 +356,8 @@ static bool note_wal(const struct sql_row *row, void *context)
     return true;
 }
 
-// Of several processes that switch a new file to WAL at once some get BUSY without any waiting.
+// The switch of a new file holds a read lock when it asks for more, and there SQLite never waits:
+// of several that switch at once, one may be told BUSY on the spot.
 static bool switch_to_wal(struct sqlite *self, struct error *err)
 {
     int64_t deadline_ms = clock_monotonic_ms() + BUSY_TIMEOUT_MS;
