@@ -9,24 +9,37 @@
 
 enum { BUFFER_BYTES = 64 * 1024 };
 
+// Four bytes of the file that the demuxer reads as others.
+struct patch {
+    int64_t offset;
+    const char *bytes;
+};
+
+enum { PATCHES = MEDIA_TRACKS + 5 };
+
 struct media_input {
     int fd;
     int64_t position;
     int64_t file_bytes;
-    unsigned hidden_count;
-    int64_t hidden[MEDIA_TRACKS]; // offsets of the types to be read as "free"
+    unsigned patch_count;
+    struct patch patches[PATCHES];
     AVIOContext *io;
     AVFormatContext *format;
 };
 
-static void hide(const struct media_input *input, uint8_t *bytes, int size)
+static void add_patch(struct media_input *input, int64_t offset, const char bytes[4])
 {
-    static const uint8_t free_type[4] = {'f', 'r', 'e', 'e'};
-    for (unsigned i = 0; i < input->hidden_count; i++) {
-        int64_t at = input->hidden[i] - input->position;
-        for (int letter = 0; letter < 4; letter++)
-            if (at + letter >= 0 && at + letter < size)
-                bytes[at + letter] = free_type[letter];
+    if (offset > 0)
+        input->patches[input->patch_count++] = (struct patch){.offset = offset, .bytes = bytes};
+}
+
+static void apply_patches(const struct media_input *input, uint8_t *bytes, int size)
+{
+    for (unsigned i = 0; i < input->patch_count; i++) {
+        int64_t at = input->patches[i].offset - input->position;
+        for (int k = 0; k < 4; k++)
+            if (at + k >= 0 && at + k < size)
+                bytes[at + k] = (uint8_t)input->patches[i].bytes[k];
     }
 }
 
@@ -39,7 +52,7 @@ static int read_bytes(void *context, uint8_t *out, int size)
         return AVERROR(EIO);
     if (got == 0)
         return AVERROR_EOF;
-    hide(input, out, (int)got);
+    apply_patches(input, out, (int)got);
     input->position += got;
     return (int)got;
 }
@@ -113,16 +126,35 @@ static bool open_format(struct media_input *input, struct media_failure *why)
     return true;
 }
 
+// In fragments a track's data may be found by counting from the one before it, so there every
+// track must be seen.
+static void hide_tracks(struct media_input *input, const struct media_boxes *boxes,
+                        const struct media_track *track)
+{
+    for (unsigned i = 0; i < boxes->track_count && !boxes->is_fragmented; i++)
+        if (&boxes->tracks[i] != track)
+            add_patch(input, boxes->tracks[i].type_offset, "free");
+}
+
+static void hide_table(struct media_input *input, const struct media_track *track)
+{
+    static const char zero[4] = {0};
+    add_patch(input, track->times.count_offset, zero);
+    add_patch(input, track->chunks.count_offset, zero);
+    add_patch(input, track->sizes.count_offset, zero);
+    add_patch(input, track->offsets.count_offset, zero);
+    add_patch(input, track->edits.count_offset, zero);
+}
+
 struct media_input *media_input_open(int fd, const struct media_boxes *boxes,
-                                     const struct media_track *track, struct media_failure *why)
+                                     const struct media_track *track, bool is_table_hidden,
+                                     struct media_failure *why)
 {
     struct media_input *input = alloc_zeroed(1, sizeof *input);
     *input = (struct media_input){.fd = fd, .file_bytes = boxes->file_bytes};
-    // In fragments a track's data may be found by counting from the one before it, so there every
-    // track must be seen.
-    for (unsigned i = 0; i < boxes->track_count && !boxes->is_fragmented; i++)
-        if (&boxes->tracks[i] != track)
-            input->hidden[input->hidden_count++] = boxes->tracks[i].type_offset;
+    hide_tracks(input, boxes, track);
+    if (is_table_hidden)
+        hide_table(input, track);
     if (prepare(input, why) && open_format(input, why))
         return input;
     media_input_close(input);

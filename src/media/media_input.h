@@ -1,7 +1,8 @@
 #pragma once
 // libavformat's mov demuxer, shut in: it reads one descriptor through our own callback, can open
 // nothing else, and sees one track only. The other tracks' boxes reach it under the type `free`,
-// so that a video's index is neither parsed nor held in memory.
+// so that a video's index is neither parsed nor held in memory. When we walk the sample table
+// ourselves it sees that track's table empty: then it only tells codec, configuration and tags.
 
 #include "media/media_boxes.h"
 
@@ -11,7 +12,8 @@ struct media_input;
 
 // NULL on failure. Codes: not_media, unsupported_codec, internal.
 struct media_input *media_input_open(int fd, const struct media_boxes *boxes,
-                                     const struct media_track *track, struct media_failure *why);
+                                     const struct media_track *track, bool is_table_hidden,
+                                     struct media_failure *why);
 void media_input_close(struct media_input *input);
 
 // The stream of the track with this id; every other one is discarded. NULL: it is not there.

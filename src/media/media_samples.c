@@ -1,0 +1,220 @@
+#include "media/media_samples.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+
+enum { WINDOW_BYTES = 4096, PCM_PACKET_SAMPLES = 4096 };
+
+// One table, read forwards.
+struct window {
+    int fd;
+    struct media_table table;
+    uint32_t entry_bytes;
+    uint32_t first; // entry at the window's start
+    uint32_t count; // entries in the window
+    unsigned char bytes[WINDOW_BYTES];
+};
+
+struct media_samples {
+    int fd;
+    int64_t file_bytes;
+    const struct media_track *track;
+    int pcm_frame_bytes;
+    struct window times, chunks, sizes, offsets;
+    uint32_t chunk; // how many were begun
+    uint32_t chunk_run;
+    uint32_t left_in_chunk;
+    uint32_t sample; // how many were given
+    int64_t position;
+    uint32_t time_run;
+    uint32_t left_in_time_run;
+    uint32_t delta;
+    int64_t time;
+};
+
+static uint32_t big_endian_32(const unsigned char *at)
+{
+    return MEDIA_FOURCC(at[0], at[1], at[2], at[3]);
+}
+
+// The entry's bytes, NULL on failure. The parser has seen that the table lies inside the file.
+static const unsigned char *entry_at(struct window *window, uint32_t index,
+                                     struct media_failure *why)
+{
+    if (index < window->first || index - window->first >= window->count) {
+        uint32_t left = window->table.count - index;
+        uint32_t fits = WINDOW_BYTES / window->entry_bytes;
+        window->first = index;
+        window->count = left < fits ? left : fits;
+        struct error err;
+        size_t wanted = (size_t)window->count * window->entry_bytes;
+        ssize_t got =
+            file_read_at(window->fd, window->bytes, wanted,
+                         window->table.offset + (int64_t)index * window->entry_bytes, &err);
+        if (got != (ssize_t)wanted) {
+            window->count = 0;
+            media_fail(why, got < 0 ? "internal" : "truncated", got < 0 ? "%s" : NULL, err.text);
+            return NULL;
+        }
+    }
+    return window->bytes + (size_t)(index - window->first) * window->entry_bytes;
+}
+
+static struct window open_window(int fd, const struct media_table *table, uint32_t entry_bytes)
+{
+    return (struct window){.fd = fd, .table = *table, .entry_bytes = entry_bytes};
+}
+
+bool media_samples_can_walk(const struct media_boxes *boxes, const struct media_track *track)
+{
+    return !boxes->is_fragmented && track->format_count == 1 && !track->has_compact_sizes &&
+           track->timescale > 0 && track->times.count > 0 && track->chunks.count > 0 &&
+           track->sizes.count > 0 && track->offsets.count > 0;
+}
+
+struct media_samples *media_samples_open(int fd, const struct media_boxes *boxes,
+                                         const struct media_track *track, int pcm_frame_bytes)
+{
+    struct media_samples *samples = alloc_zeroed(1, sizeof *samples);
+    samples->fd = fd;
+    samples->file_bytes = boxes->file_bytes;
+    samples->track = track;
+    samples->pcm_frame_bytes = pcm_frame_bytes;
+    samples->times = open_window(fd, &track->times, 8);
+    samples->chunks = open_window(fd, &track->chunks, 12);
+    samples->sizes = open_window(fd, &track->sizes, 4);
+    samples->offsets = open_window(fd, &track->offsets, track->has_wide_offsets ? 8 : 4);
+    return samples;
+}
+
+void media_samples_close(struct media_samples *samples)
+{
+    free(samples);
+}
+
+// The next chunk that has samples: 1, 0 at the end, -1 failed.
+static int begin_chunk(struct media_samples *samples, struct media_failure *why)
+{
+    while (samples->left_in_chunk == 0) {
+        if (samples->chunk == samples->offsets.table.count)
+            return 0;
+        const unsigned char *offset = entry_at(&samples->offsets, samples->chunk, why);
+        if (offset == NULL)
+            return -1;
+        uint64_t position = big_endian_32(offset);
+        if (samples->track->has_wide_offsets)
+            position = position << 32 | big_endian_32(offset + 4);
+        if (position >= (uint64_t)samples->file_bytes) {
+            media_fail(why, "truncated", NULL);
+            return -1;
+        }
+        samples->position = (int64_t)position;
+        samples->chunk++;
+        // A run of chunks goes on until the next run's first chunk, counted from 1.
+        while (samples->chunk_run + 1 < samples->chunks.table.count) {
+            const unsigned char *next = entry_at(&samples->chunks, samples->chunk_run + 1, why);
+            if (next == NULL)
+                return -1;
+            if (big_endian_32(next) > samples->chunk)
+                break;
+            samples->chunk_run++;
+        }
+        const unsigned char *run = entry_at(&samples->chunks, samples->chunk_run, why);
+        if (run == NULL)
+            return -1;
+        samples->left_in_chunk = big_endian_32(run + 4);
+    }
+    return 1;
+}
+
+// Behind the last run of durations, its last one goes on.
+static bool begin_time_run(struct media_samples *samples, struct media_failure *why)
+{
+    while (samples->left_in_time_run == 0 && samples->time_run < samples->times.table.count) {
+        const unsigned char *run = entry_at(&samples->times, samples->time_run, why);
+        if (run == NULL)
+            return false;
+        samples->time_run++;
+        samples->left_in_time_run = big_endian_32(run);
+        samples->delta = big_endian_32(run + 4);
+    }
+    if (samples->left_in_time_run == 0)
+        samples->left_in_time_run = UINT32_MAX;
+    return true;
+}
+
+static bool size_of_next(struct media_samples *samples, uint32_t count, int64_t *out,
+                         struct media_failure *why)
+{
+    if (samples->pcm_frame_bytes > 0) {
+        *out = (int64_t)count * samples->pcm_frame_bytes;
+        return true;
+    }
+    *out = samples->track->fixed_size_bytes;
+    if (*out != 0)
+        return true;
+    const unsigned char *size = entry_at(&samples->sizes, samples->sample, why);
+    if (size == NULL)
+        return false;
+    *out = big_endian_32(size);
+    return true;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+int media_samples_next(struct media_samples *samples, struct media_sample *out,
+                       struct media_failure *why)
+{
+    if (samples->sample == samples->sizes.table.count)
+        return 0;
+    int has_chunk = begin_chunk(samples, why);
+    if (has_chunk <= 0)
+        return has_chunk;
+    if (!begin_time_run(samples, why))
+        return -1;
+    uint32_t count = 1;
+    if (samples->pcm_frame_bytes > 0) {
+        count = smaller(PCM_PACKET_SAMPLES, samples->left_in_chunk);
+        count = smaller(count, samples->sizes.table.count - samples->sample);
+        count = smaller(count, samples->left_in_time_run);
+    }
+    if (!size_of_next(samples, count, &out->size_bytes, why))
+        return -1;
+    if (out->size_bytes > samples->file_bytes - samples->position) {
+        media_fail(why, "truncated", NULL);
+        return -1;
+    }
+    out->offset = samples->position;
+    out->time = samples->time;
+    out->duration = (int64_t)count * samples->delta;
+    samples->position += out->size_bytes;
+    samples->time += out->duration;
+    if (samples->time > INT64_MAX / 4) {
+        media_fail(why, "not_media", "This file's index is damaged.");
+        return -1;
+    }
+    samples->sample += count;
+    samples->left_in_chunk -= count;
+    samples->left_in_time_run -= count;
+    return 1;
+}
+
+bool media_samples_total(int fd, const struct media_track *track, int64_t *out,
+                         struct media_failure *why)
+{
+    struct window times = open_window(fd, &track->times, 8);
+    *out = 0;
+    for (uint32_t i = 0; i < track->times.count; i++) {
+        const unsigned char *run = entry_at(&times, i, why);
+        if (run == NULL)
+            return false;
+        uint64_t ticks = (uint64_t)big_endian_32(run) * big_endian_32(run + 4);
+        if (ticks > (uint64_t)(INT64_MAX / 4 - *out))
+            return media_fail(why, "not_media", "This file's index is damaged.");
+        *out += (int64_t)ticks;
+    }
+    return true;
+}
