@@ -147,6 +147,13 @@ static enum MHD_Result see_field(void *context, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
+// "OPTIONS *" asks about the server; CONNECT names another one.
+static bool is_without_path(const struct http_exchange *exchange)
+{
+    return strcmp(exchange->method, "CONNECT") == 0 ||
+           (strcmp(exchange->method, "OPTIONS") == 0 && strcmp(exchange->raw_target, "*") == 0);
+}
+
 // NULL, or why the request is refused with 400.
 static const char *guard(struct http_exchange *exchange, const char *method, const char *version)
 {
@@ -158,7 +165,7 @@ static const char *guard(struct http_exchange *exchange, const char *method, con
         return "the method is unknown";
     memcpy(exchange->method, method, strlen(method) + 1);
     exchange->has_body = http_guard_has_body(&exchange->guard);
-    if (strcmp(exchange->raw_target, "*") == 0 && strcmp(method, "OPTIONS") == 0)
+    if (is_without_path(exchange))
         return NULL;
     return http_target_parse(&exchange->target, exchange->raw_target, exchange->guard.host);
 }
@@ -224,9 +231,11 @@ static enum MHD_Result start(struct http_exchange *exchange, const char *method,
         exchange->must_close = true;
         return refuse(exchange, 503, "too_many_connections", busy_text);
     }
-    if (strcmp(method, "CONNECT") == 0)
+    if (strcmp(method, "CONNECT") == 0) {
+        exchange->must_close = true;
         return refuse(exchange, 501, "not_implemented", "This is not a proxy.");
-    if (strcmp(exchange->raw_target, "*") != 0)
+    }
+    if (!is_without_path(exchange))
         http_router_find(server->options.routes, server->options.routes_count, method,
                          &exchange->target, &exchange->match);
     if (exchange->match.route == NULL || strcmp(method, "TRACE") == 0) {
