@@ -69,11 +69,11 @@ static bool make_file(const char *path, struct error *err)
     return is_made && sync_parent(path, err);
 }
 
-// 1 open, 0 absent, -1 with err. Group-readable is fine: that is how Kubernetes mounts a secret for
-// a process that is not root.
+// 1 open, 0 absent, -1 with err; the caller closes out_fd in any case. Group-readable is fine: that
+// is how Kubernetes mounts a secret for a process that is not root.
 static int open_file(const char *path, int *out_fd, struct error *err)
 {
-    SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = *out_fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat about;
     if (fd < 0 && errno == ENOENT)
         return 0;
@@ -88,8 +88,6 @@ static int open_file(const char *path, int *out_fd, struct error *err)
                   path, about.st_mode & 07777);
         return -1;
     }
-    *out_fd = fd;
-    fd = -1;
     return 1;
 }
 

@@ -6,7 +6,8 @@
 struct signing_key;
 
 // Reads the key file (mode 0600, 64 hex digits of seed); makes one when it is absent. INVALID when
-// others can read it. `path` may be a secret mounted read-only.
+// others can read it or the group can write it. `path` may be a secret mounted read-only, 0400 or
+// 0440.
 struct signing_key *signing_key_open(const char *path, struct error *err);
 void signing_key_destroy(struct signing_key *key);
 SCOPE_DEFINE(signing_key_destroy, struct signing_key *);

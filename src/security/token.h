@@ -23,7 +23,7 @@ struct token_claims {
     int64_t issued_at_s, expires_at_s;
 };
 
-// A set of public keys. Not for several threads at once; share it behind a lock.
+// A set of public keys. It never changes once parsed: several threads may verify with it.
 struct token_keys;
 struct token_keys *token_keys_parse(const char *jwks_json, size_t size, struct error *err);
 void token_keys_destroy(struct token_keys *keys);

@@ -128,14 +128,12 @@ static bool read_words(const char *const *words, struct request *out)
             out->is_admin = true;
         else if (strcmp(*words, "--password-stdin") == 0)
             out->reads_stdin = true;
-        else if (**words == '-')
+        else if (**words == '-' || out->email != NULL)
             return false;
         else if (out->verb == NULL)
             out->verb = *words;
-        else if (out->email == NULL)
-            out->email = *words;
         else
-            return false;
+            out->email = *words;
     }
     if (out->email == NULL)
         return false;
@@ -149,8 +147,10 @@ static bool read_arguments(char *const *arguments, struct config *out_config,
 {
     size_t count = 0;
     for (; arguments[count] != NULL; count++)
-        if (strcmp(arguments[count], "--help") == 0 || strcmp(arguments[count], "-h") == 0)
-            return load_settings(arguments, usage, 'A', out_config, out_status);
+        if (strcmp(arguments[count], "--help") == 0 || strcmp(arguments[count], "-h") == 0) {
+            load_settings(arguments, usage, 'A', out_config, out_status);
+            return false;
+        }
     SCOPED(free) const char **words = alloc_zeroed(count + 1, sizeof *words);
     SCOPED_BUF struct buf faults;
     buf_init(&faults, FAULTS_LIMIT_BYTES);
