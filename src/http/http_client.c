@@ -90,6 +90,8 @@ static size_t take_header(char *bytes, size_t one, size_t size, void *context)
         text_copy(reply->retry_after, sizeof reply->retry_after, value);
     else if (line != NULL && is_header(line, "Location"))
         text_copy(reply->location, sizeof reply->location, value);
+    else if (line != NULL && is_header(line, "WWW-Authenticate"))
+        text_copy(reply->www_authenticate, sizeof reply->www_authenticate, value);
     else if (line != NULL && is_header(line, "Set-Cookie"))
         fits = buf_printf(&reply->set_cookies, "%s\n", value);
     free(line);

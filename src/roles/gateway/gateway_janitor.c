@@ -150,7 +150,7 @@ static bool measure(struct gateway_janitor *janitor, struct error *err)
         return error_prefix(err, "count conversions");
     reset_gauges();
     for (size_t i = 0; i < count; i++) {
-        snprintf(labels, sizeof labels, "state=\"%s\"", counts[i].state);
+        snprintf(labels, sizeof labels, "state=\"%.15s\"", counts[i].state);
         metrics_set("unreel_conversions", labels, counts[i].count);
         bool waits_for_work =
             strcmp(counts[i].state, "queued") == 0 || strcmp(counts[i].state, "converting") == 0;
