@@ -200,6 +200,7 @@ enum jobs_answer jobs_finish(struct jobs *jobs, const struct jobs_claimed *claim
 enum jobs_answer jobs_fail(struct jobs *jobs, const struct jobs_claimed *claimed, const char *code,
                            const char *detail, int64_t retention_ms, struct error *err);
 // converting → queued after a back-off, one failure spent; → failed(gave_up) when the budget is.
+// `detail` is a sentence that the user may read: it is what the letter says in the end.
 enum jobs_answer jobs_postpone(struct jobs *jobs, const struct jobs_claimed *claimed,
                                const char *detail, int64_t retention_ms, struct error *err);
 // The child was killed by a signal: as postpone, but the second time failed(decoder_crash).
