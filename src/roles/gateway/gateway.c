@@ -57,9 +57,13 @@ static bool start(const struct config *config, void **out_state, struct error *e
     struct error no_scratch = {0};
     gateway->stop_timeout_ms = config->stop_timeout_ms;
     gateway->application.config = config;
-    // Only stores without files need it; they say so when they do.
+    // Only blob stores without files need it; they say so when they do.
     if (!file_make_directory(config->scratch, 0700, &no_scratch))
         log_warn("no scratch directory", LOG_TEXT("reason", no_scratch.text));
+    if (!http_client_start()) {
+        error_set(err, ERROR_INTERNAL, "cannot start the HTTP client");
+        goto fail;
+    }
     gateway->application.keys = gateway_keys_start(config->auth_url, err);
     if (gateway->application.keys == NULL)
         goto fail;

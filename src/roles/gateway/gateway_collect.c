@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/stop.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +51,7 @@ static bool gather(const char *key, int64_t changed_at_ms, void *context)
     }
     if (is_garbage)
         snprintf(gathering->keys[gathering->count++], BLOB_KEY_SIZE, "%s", key);
-    return gathering->count < BATCH;
+    return gathering->count < BATCH && !stop_is_requested();
 }
 
 static bool remove_gathered(struct blobs *blobs, struct gathering *gathering, struct error *err)
