@@ -289,6 +289,16 @@ static void whose_lease_is_over_has_lost_the_conversion(void **state)
     assert_is_ready(id);
 }
 
+static void a_media_program_that_does_not_work_is_noticed_at_the_start(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    assert_true(converter_job_check_program(&it.job, &err));
+    it.settings.program = "/bin/true"; // ends well and says nothing
+    assert_false(converter_job_check_program(&it.job, &err));
+    assert_string_equal(err.text, "the media program ended with status 0 and no result");
+}
+
 // ---- every fault ----
 
 static void settle_later(const char *id)
@@ -466,6 +476,7 @@ int main(void)
         TEST(a_result_that_is_not_what_was_promised_is_tried_again),
         TEST(the_second_crash_is_the_last),
         TEST(whose_lease_is_over_has_lost_the_conversion),
+        TEST(a_media_program_that_does_not_work_is_noticed_at_the_start),
         TEST(no_failing_call_to_the_database_loses_or_doubles_anything),
         TEST(no_lost_answer_of_the_database_loses_or_doubles_anything),
         TEST(no_failing_call_to_the_store_loses_or_doubles_anything),

@@ -235,5 +235,6 @@ int main(void)
     for (size_t i = 0; i < sizeof behaviours / sizeof behaviours[0]; i++)
         if (strcmp(behaviours[i].word, source) == 0)
             _exit(behaviours[i].behave(number != NULL ? atoi(number) : 0));
-    _exit(7);
+    say("fail not_media This is no video.\n");
+    _exit(1);
 }

@@ -135,6 +135,10 @@ static bool start(const struct config *config, void **out_state, struct error *e
         goto fail;
     converter->job.settings = &converter->settings;
     converter->job.crew = converter->crew;
+    if (!converter_job_check_program(&converter->job, err)) {
+        error_prefix(err, "the media program does not work here");
+        goto fail;
+    }
     if (!crew_start(converter->crew, err))
         goto fail;
     log_info("converting with", LOG_TEXT("program", converter->program),

@@ -198,6 +198,25 @@ static void run_child(struct converter_job *job, const struct conversion *conver
     converter_child_run(&child, out);
 }
 
+bool converter_job_check_program(struct converter_job *job, struct error *err)
+{
+    static const char no_video[] = "Whoever reads this as a video is mistaken.\n";
+    const struct conversion conversion = {.name = "check", .options = "{}"};
+    struct converter_child_verdict verdict;
+    SCOPED_FD int source_fd = file_open_scratch(job->settings->scratch_directory, err);
+    SCOPED_FD int output_fd =
+        source_fd < 0 ? -1 : file_open_scratch(job->settings->scratch_directory, err);
+    if (output_fd < 0 || !file_write_all(source_fd, no_video, sizeof no_video - 1, err))
+        return false;
+    if (lseek(source_fd, 0, SEEK_SET) != 0)
+        return error_set_errno(err, errno, "go to the start of a file");
+    run_child(job, &conversion, source_fd, output_fd, &verdict);
+    if (verdict.end == CHILD_FAILED && strcmp(verdict.code, "not_media") == 0)
+        return true;
+    return error_set(err, ERROR_INTERNAL, "%.180s",
+                     verdict.detail[0] != '\0' ? verdict.detail : "it takes anything for a video");
+}
+
 // False: `out` says why there is no MP3.
 static bool take_verdict(struct converter_job *job, const struct converter_child_verdict *verdict,
                          struct outcome *out)

@@ -29,6 +29,10 @@ struct converter_job { // all of it belongs to the worker thread
     struct queue *hints; // to publish; NULL while the queue cannot be reached
 };
 
+// Lets the media program look at something that is no video, to learn at the start that it can be
+// run here, confined, and tells what it should. INTERNAL says what it did instead.
+bool converter_job_check_program(struct converter_job *job, struct error *err);
+
 // Opens what is not open. False while a conversion could only fail: without database, without
 // store, or with a store or scratch directory that is full.
 bool converter_job_open(struct converter_job *job, struct error *err);

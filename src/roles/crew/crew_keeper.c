@@ -11,6 +11,7 @@
 
 enum {
     TICK_MS = 1000,            // the queue's connection is pumped this often
+    BLIND_TICK_MS = 250,       // where no descriptor tells of a hint
     PROGRESS_PERIOD_MS = 1000, // progress is written at most this often,
     PROGRESS_STEP = 10,        // and only when it moved by this many permille
     RENEWALS_LIMIT = 2,        // failed ones in a row: the lease may be over, so the work stops
@@ -231,11 +232,12 @@ static bool is_stopping(struct crew *crew)
 static void wait_for_something(struct keeper *keeper)
 {
     bool wants_hint = keeper->queue != NULL && !keeper->has_hint && keeper->queue_failures == 0;
+    int queue_fd = wants_hint ? queue_poll_fd(keeper->queue) : -1;
     struct pollfd polled[] = {
         {.fd = keeper->crew->keeper_fd, .events = POLLIN},
-        {.fd = wants_hint ? queue_poll_fd(keeper->queue) : -1, .events = POLLIN},
+        {.fd = queue_fd, .events = POLLIN},
     };
-    poll(polled, 2, TICK_MS);
+    poll(polled, 2, wants_hint && queue_fd < 0 ? BLIND_TICK_MS : TICK_MS);
     crew_lower(keeper->crew->keeper_fd);
 }
 
