@@ -180,6 +180,12 @@ bool text_starts_with(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+bool text_has_scheme(const char *url, const char *scheme)
+{
+    size_t length = strlen(scheme);
+    return strncmp(url, scheme, length) == 0 && url[length] == ':';
+}
+
 void text_hex(const void *bytes, size_t size, char *out)
 {
     static const char digits[] = "0123456789abcdef";

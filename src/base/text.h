@@ -30,5 +30,8 @@ void text_clean(char *out, size_t out_size, const char *bytes, size_t size);
 
 bool text_starts_with(const char *text, const char *prefix);
 
+// "sqlite:FILE" has the scheme "sqlite".
+bool text_has_scheme(const char *url, const char *scheme);
+
 // Lower-case hex of the bytes; `out` holds 2*size+1.
 void text_hex(const void *bytes, size_t size, char *out);

@@ -83,16 +83,24 @@ static bool check_key(const char *key, struct error *err)
     return error_set(err, ERROR_INVALID, "this is no key of a blob");
 }
 
+static const struct blobs_ops *find_backend(const char *url, struct error *err)
+{
+    for (size_t i = 0; blobs_backends[i] != NULL; i++)
+        if (text_has_scheme(url, blobs_backends[i]->scheme))
+            return blobs_backends[i];
+    error_set(err, ERROR_INVALID, "no blob store is called '%.*s:'", (int)strcspn(url, ":"), url);
+    return NULL;
+}
+
+bool blobs_check_url(const char *url, struct error *err)
+{
+    return find_backend(url, err) != NULL;
+}
+
 struct blobs *blobs_open(const char *url, struct error *err)
 {
-    size_t length = strcspn(url, ":");
-    for (size_t i = 0; blobs_backends[i] != NULL; i++) {
-        const char *scheme = blobs_backends[i]->scheme;
-        if (url[length] == ':' && strlen(scheme) == length && memcmp(url, scheme, length) == 0)
-            return blobs_backends[i]->open(url, err);
-    }
-    error_set(err, ERROR_INVALID, "no blob store is called '%.*s:'", (int)length, url);
-    return NULL;
+    const struct blobs_ops *ops = find_backend(url, err);
+    return ops == NULL ? NULL : ops->open(url, err);
 }
 
 void blobs_close(struct blobs *blobs)

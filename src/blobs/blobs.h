@@ -23,6 +23,9 @@ struct blobs;
 struct blob_writer;
 struct blob_reader;
 
+// Whether there is a backend for the URL; opens nothing. INVALID if not.
+bool blobs_check_url(const char *url, struct error *err);
+
 struct blobs *blobs_open(const char *url, struct error *err);
 void blobs_close(struct blobs *blobs);
 SCOPE_DEFINE(blobs_close, struct blobs *);

@@ -69,7 +69,7 @@ static bool is_listen_address(const char *text)
 static bool is_url(const char *text)
 {
     size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+");
-    return scheme > 0 && text[scheme] == ':' && text[scheme + 1] != '\0';
+    return scheme > 0 && text[scheme] == ':';
 }
 
 // The choices stand in front of the help: "[open closed] …".

@@ -15,16 +15,25 @@ const struct mail_ops *const mail_backends[] = {
 
 enum { LINE_LIMIT = 998 };
 
+static const struct mail_ops *find_backend(const char *url, struct error *err)
+{
+    for (size_t i = 0; mail_backends[i] != NULL; i++)
+        if (text_has_scheme(url, mail_backends[i]->scheme))
+            return mail_backends[i];
+    error_set(err, ERROR_INVALID, "no way to send mail is called '%.*s:'", (int)strcspn(url, ":"),
+              url);
+    return NULL;
+}
+
+bool mail_check_url(const char *url, struct error *err)
+{
+    return find_backend(url, err) != NULL;
+}
+
 struct mail *mail_open(const char *url, struct error *err)
 {
-    size_t length = strcspn(url, ":");
-    for (size_t i = 0; mail_backends[i] != NULL; i++) {
-        const char *scheme = mail_backends[i]->scheme;
-        if (url[length] == ':' && strlen(scheme) == length && memcmp(url, scheme, length) == 0)
-            return mail_backends[i]->open(url, err);
-    }
-    error_set(err, ERROR_INVALID, "no way to send mail is called '%.*s:'", (int)length, url);
-    return NULL;
+    const struct mail_ops *ops = find_backend(url, err);
+    return ops == NULL ? NULL : ops->open(url, err);
 }
 
 void mail_close(struct mail *mail)

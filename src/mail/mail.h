@@ -12,6 +12,9 @@
 
 struct mail;
 
+// Whether there is a backend for the URL; opens nothing. INVALID if not.
+bool mail_check_url(const char *url, struct error *err);
+
 struct mail *mail_open(const char *url, struct error *err);
 void mail_close(struct mail *mail);
 SCOPE_DEFINE(mail_close, struct mail *);

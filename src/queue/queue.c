@@ -1,5 +1,6 @@
 #include "queue/queue.h"
 
+#include "base/text.h"
 #include "queue/queue_backend.h"
 
 #include <assert.h>
@@ -17,17 +18,25 @@ static bool is_topic(const char *topic)
     return length > 0 && length <= 20 && topic[length] == '\0';
 }
 
+static const struct queue_ops *find_backend(const char *url, struct error *err)
+{
+    for (size_t i = 0; queue_backends[i] != NULL; i++)
+        if (text_has_scheme(url, queue_backends[i]->scheme))
+            return queue_backends[i];
+    error_set(err, ERROR_INVALID, "no queue is called '%.*s:'", (int)strcspn(url, ":"), url);
+    return NULL;
+}
+
+bool queue_check_url(const char *url, struct error *err)
+{
+    return find_backend(url, err) != NULL;
+}
+
 struct queue *queue_open(const char *url, const char *topic, struct error *err)
 {
     assert(topic == NULL || is_topic(topic));
-    size_t length = strcspn(url, ":");
-    for (size_t i = 0; queue_backends[i] != NULL; i++) {
-        const char *scheme = queue_backends[i]->scheme;
-        if (url[length] == ':' && strlen(scheme) == length && memcmp(url, scheme, length) == 0)
-            return queue_backends[i]->open(url, topic, err);
-    }
-    error_set(err, ERROR_INVALID, "no queue is called '%.*s:'", (int)length, url);
-    return NULL;
+    const struct queue_ops *ops = find_backend(url, err);
+    return ops == NULL ? NULL : ops->open(url, topic, err);
 }
 
 void queue_close(struct queue *queue)

@@ -14,6 +14,9 @@
 
 struct queue;
 
+// Whether there is a backend for the URL; opens nothing. INVALID if not.
+bool queue_check_url(const char *url, struct error *err);
+
 // A handle belongs to one thread. `topic` NULL: publishes only; else consumes that topic.
 struct queue *queue_open(const char *url, const char *topic, struct error *err);
 void queue_close(struct queue *queue);

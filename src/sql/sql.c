@@ -22,18 +22,27 @@ void sql_wrap_opened(struct sql *(*wrap)(struct sql *opened))
     wrap_opened = wrap;
 }
 
+static const struct sql_ops *find_driver(const char *url, struct error *err)
+{
+    for (size_t i = 0; i < sizeof drivers / sizeof drivers[0]; i++)
+        if (text_has_scheme(url, drivers[i]->scheme))
+            return drivers[i];
+    error_set(err, ERROR_INVALID, "no database is called '%.*s:'", (int)strcspn(url, ":"), url);
+    return NULL;
+}
+
+bool sql_check_url(const char *url, struct error *err)
+{
+    return find_driver(url, err) != NULL;
+}
+
 struct sql *sql_open(const char *url, enum sql_durability durability, struct error *err)
 {
-    for (size_t i = 0; i < sizeof drivers / sizeof drivers[0]; i++) {
-        size_t length = strlen(drivers[i]->scheme);
-        if (strncmp(url, drivers[i]->scheme, length) != 0 || url[length] != ':')
-            continue;
-        struct sql *sql = drivers[i]->open(url + length + 1, durability, err);
-        return sql && wrap_opened ? wrap_opened(sql) : sql;
-    }
-    // The URL itself may hold a password.
-    error_set(err, ERROR_INVALID, "a database's URL must be of the form sqlite:FILE");
-    return NULL;
+    const struct sql_ops *driver = find_driver(url, err);
+    if (driver == NULL)
+        return NULL;
+    struct sql *sql = driver->open(url + strlen(driver->scheme) + 1, durability, err);
+    return sql && wrap_opened ? wrap_opened(sql) : sql;
 }
 
 void sql_close(struct sql *sql)

@@ -24,6 +24,9 @@ enum sql_durability {
     SQL_RELAXED, // the last commits may be lost with the power: for leases and progress only
 };
 
+// Whether there is a driver for the URL; opens nothing. INVALID if not.
+bool sql_check_url(const char *url, struct error *err);
+
 // `sqlite:FILE`. The file is created when absent. Fails with UNAVAILABLE, or INVALID for a URL that
 // no driver understands.
 struct sql *sql_open(const char *url, enum sql_durability durability, struct error *err);

@@ -1,6 +1,10 @@
 #include "tools/load.h"
 
 #include "base/file.h"
+#include "blobs/blobs.h"
+#include "mail/mail.h"
+#include "queue/queue.h"
+#include "sql/sql.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +19,25 @@ static bool asks_for_help(char *const *arguments)
     return false;
 }
 
+// A URL that no backend understands is a fault of the settings, not of the day.
+static bool check_urls(const struct config *config, struct buf *faults)
+{
+    const struct {
+        const char *name, *url;
+        bool (*check)(const char *url, struct error *err);
+    } ports[] = {
+        {"accounts", config->accounts, sql_check_url}, {"jobs", config->jobs, sql_check_url},
+        {"blobs", config->blobs, blobs_check_url},     {"queue", config->queue, queue_check_url},
+        {"mail", config->mail, mail_check_url},
+    };
+    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
+        struct error err = {0};
+        if (!ports[i].check(ports[i].url, &err))
+            buf_printf(faults, "%s: %s\n", ports[i].name, err.text);
+    }
+    return faults->size == 0;
+}
+
 bool load_settings(char *const *arguments, const char *usage, char role, struct config *out,
                    int *out_status)
 {
@@ -26,7 +49,8 @@ bool load_settings(char *const *arguments, const char *usage, char role, struct 
         *out_status = 0;
         return false;
     }
-    if (!config_load(out, arguments, NULL, &text)) {
+    bool is_loaded = config_load(out, arguments, NULL, &text);
+    if (!check_urls(out, &text) || !is_loaded) {
         fprintf(stderr, "unreel: the settings are not right:\n%s", text.bytes);
         *out_status = 2;
         return false;

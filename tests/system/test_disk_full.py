@@ -9,10 +9,10 @@ from service import wait_until
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 40 MiB."""
+    """A file system of 80 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "unreel-test",
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "unreel-test",
                                             folder], capture_output=True).returncode != 0:
         pytest.skip("needs root and the right to mount a tmpfs")
     yield folder
@@ -26,7 +26,7 @@ def test_a_full_disk_is_507_and_heals(new_service, small_disk, video):
     service.start()
     token = service.user("anna@example.org")
     try:
-        too_big = service.upload(token, b"\0" * (60 << 20))
+        too_big = service.upload(token, b"\0" * (100 << 20))
         assert (too_big.status, too_big.code) == (507, "no_space")
 
         # Announced as small, so the disk is found full only while it is written.

@@ -1,4 +1,6 @@
 """The main job as a user does it: a video goes in, a mail comes, an MP3 goes out."""
+import email
+import email.policy
 import re
 import subprocess
 from pathlib import Path
@@ -34,8 +36,6 @@ def test_a_video_becomes_an_mp3_and_a_mail_says_so(service, video, tmp_path):
 
     mails = wait_until(lambda: service.mails(conversion["id"]), what="the mail")
     assert len(mails) == 1
-    import email
-    import email.policy
     mail = email.message_from_string(mails[0], policy=email.policy.default)
     text = mail.get_content()
     assert mail["To"] == "anna@example.org"
@@ -56,9 +56,12 @@ def test_a_video_becomes_an_mp3_and_a_mail_says_so(service, video, tmp_path):
     about = probe(mp3, "format=duration,format_name:stream=codec_name,channels,sample_rate")
     assert about["codec_name"] == "mp3"
     assert (about["channels"], about["sample_rate"]) == ("2", "44100")
-    assert abs(float(about["duration"]) - 3) < 0.03
-    assert abs(ready["audio"]["duration_ms"] - 3000) <= 10
-    assert correlation(decode(mp3), decode(video)) > 0.99
+    # ffprobe counts whole frames; what a player hears is exact.
+    assert abs(float(about["duration"]) - 3) < 0.06
+    source, result = decode(video, 44100), decode(mp3, 44100)
+    assert len(source) == len(result)
+    assert abs(ready["audio"]["duration_ms"] - len(source) / 44.1) < 1
+    assert correlation(source, result) > 0.99
     wait_until(lambda: service.conversion(token, conversion["id"])["mail"]["state"] == "sent",
                what="the letter's state")
 
@@ -95,7 +98,8 @@ def test_m4a_and_mov_convert_too(service, media_dir):
         path = media_dir / name
         ffmpeg("-f", "lavfi", "-i", "sine=f=440:d=2", "-c:a", codec, path)
         identifier = service.upload(token, path, name).json["id"]
-        assert abs(service.wait_for(token, identifier, "ready")["audio"]["duration_ms"] - 2000) <= 10
+        ready = service.wait_for(token, identifier, "ready")
+        assert abs(ready["audio"]["duration_ms"] - len(decode(path, 44100)) / 44.1) < 1
 
 
 def test_a_preset_is_kept(service, video):

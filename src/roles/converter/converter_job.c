@@ -23,7 +23,7 @@
 enum {
     PIECE_BYTES = 256 * 1024,
     DURATION_TOLERANCE_MS = 1000,
-    FREE_BYTES_SMALLEST = 64 * 1024 * 1024, // below, no conversion is begun
+    FREE_BYTES_SMALLEST = 16 * 1024 * 1024, // below, no conversion is begun
     BYTES_PER_MS_LARGEST = 40,              // of an MP3: 320 kbit/s
     TAGS_BYTES_LARGEST = 32 * 1024 * 1024,  // cover and chapters before it
     SETTLE_MS = 30000,                      // half a lease: nobody else has the row until then
