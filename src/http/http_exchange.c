@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "http/http_layout.h"
 #include "http/http_reply.h"
 #include "http/http_server.h"
 
@@ -39,6 +40,7 @@ void *http_exchange_create(void *context, const char *raw_target, struct MHD_Con
     exchange->server = context;
     exchange->peer = peer_of(connection);
     exchange->raw_target = alloc_text(raw_target == NULL ? "" : raw_target);
+    exchange->target_in_buffer = raw_target;
     exchange->answer.fd = -1;
     buf_init(&exchange->body, 0);
     if (exchange->peer != NULL)
@@ -138,13 +140,45 @@ static enum MHD_Result refuse(struct http_exchange *exchange, int status, const 
 
 // ---- complete headers ----
 
+struct seen {
+    struct http_guard *guard;
+    struct http_layout layout;
+};
+
 static enum MHD_Result see_field(void *context, enum MHD_ValueKind kind, const char *name,
                                  size_t name_size, const char *value, size_t value_size)
 {
     (void)kind;
-    http_guard_field(context, name, name_size, value == NULL ? "" : value,
-                     value == NULL ? 0 : value_size);
+    struct seen *seen = context;
+    if (value == NULL)
+        value = "";
+    http_guard_field(seen->guard, name, name_size, value, value_size);
+#if MHD_VERSION < 0x01000000
+    http_layout_field(&seen->layout, name, name_size, value, value_size);
+#endif
     return MHD_YES;
+}
+
+static bool see_fields(struct http_exchange *exchange, const char *method, const char *version)
+{
+    struct seen seen = {.guard = &exchange->guard};
+    http_guard_init(seen.guard);
+#if MHD_VERSION < 0x01000000
+    if (exchange->target_in_buffer == NULL)
+        return false;
+    http_layout_init(&seen.layout, method, exchange->target_in_buffer, strlen(exchange->raw_target),
+                     version);
+#endif
+    MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, see_field, &seen);
+#if MHD_VERSION < 0x01000000
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return info != NULL && http_layout_end(&seen.layout, method, info->header_size);
+#else
+    (void)method;
+    (void)version;
+    return true;
+#endif
 }
 
 // "OPTIONS *" asks about the server; CONNECT names another one.
@@ -157,10 +191,11 @@ static bool is_without_path(const struct http_exchange *exchange)
 // NULL, or why the request is refused with 400.
 static const char *guard(struct http_exchange *exchange, const char *method, const char *version)
 {
-    http_guard_init(&exchange->guard);
-    MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, see_field, &exchange->guard);
+    bool is_plain = see_fields(exchange, method, version);
     if (!http_guard_request(&exchange->guard, version))
         return exchange->guard.reason;
+    if (!is_plain)
+        return "the lines of the request are malformed";
     if (strlen(method) >= sizeof exchange->method)
         return "the method is unknown";
     memcpy(exchange->method, method, strlen(method) + 1);

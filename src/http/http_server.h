@@ -86,6 +86,7 @@ struct http_exchange {
     bool must_close;
     bool has_run; // a step has run: `finish` is due
     char *raw_target;
+    const char *target_in_buffer; // the library's; only its place is of interest
     char method[16];
     struct http_guard guard;
     struct http_target target;

@@ -191,8 +191,10 @@ static void needs_worker(struct http_exchange *exchange)
     http_reply_text(exchange, 200, "text/plain", (const char *)http_worker(exchange));
 }
 
-static const struct http_handler upload_handler = {upload_begin, upload_body, upload_end,
-                                                   upload_finish};
+#define UPLOAD_HANDLER                                                                             \
+    {                                                                                              \
+        upload_begin, upload_body, upload_end, upload_finish                                       \
+    }
 
 static void *open_worker(void *application, struct error *err)
 {
@@ -279,8 +281,8 @@ int main(int count, char **arguments)
         {"GET", "/slow", {.end = slow}, 0},
         {"GET", "/hold", {.end = hold}, 0},
         {"GET", "/count-down", {.end = count_down, .finish = state_finish}, 0},
-        {"POST", "/upload", upload_handler, 0},
-        {"PUT", "/upload", upload_handler, 0},
+        {"POST", "/upload", UPLOAD_HANDLER, 0},
+        {"PUT", "/upload", UPLOAD_HANDLER, 0},
         {"POST", "/echo", {.end = echo}, 1000},
         {"GET", "/file", {.end = send_file}, 0},
         {"GET", "/describe", {.end = describe}, 0},
