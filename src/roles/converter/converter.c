@@ -27,7 +27,7 @@ struct converter {
 };
 
 // A sanitizer reserves terabytes of address space for itself.
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IS_SANITIZED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
