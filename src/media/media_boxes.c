@@ -19,6 +19,7 @@ struct parser {
     int boxes_left;
     bool has_index;   // moov
     bool has_content; // any box that only such a file has
+    bool is_picture;  // HEIC and AVIF begin like an MP4 and have `meta` in place of `moov`
     bool is_cut;      // a top-level box that is longer than the file
 };
 
@@ -39,16 +40,21 @@ static uint64_t big_endian_64(const unsigned char *at)
 
 static bool fail_damaged(struct parser *parser)
 {
-    return media_fail(parser->why, "not_media", "This file's index is damaged.");
+    media_fail(parser->why, "not_media", "This file's index is damaged.");
+    return false;
 }
 
 static bool read_at(struct parser *parser, void *out, size_t size, int64_t offset)
 {
     struct error err;
     ssize_t got = file_read_at(parser->fd, out, size, offset, &err);
+    if (got == (ssize_t)size)
+        return true;
     if (got < 0)
-        return media_fail(parser->why, "internal", "%s", err.text);
-    return (size_t)got == size || media_fail(parser->why, "truncated", NULL);
+        media_fail(parser->why, "internal", "%s", err.text);
+    else
+        media_fail(parser->why, "truncated", NULL);
+    return false;
 }
 
 // Reads a header at `start`; false without a failure being set when it is none.
@@ -325,6 +331,8 @@ static bool visit_top_level(struct parser *parser, const struct box *box)
         parser->is_cut = true;
         return true;
     }
+    if (box->type == MEDIA_FOURCC('m', 'e', 't', 'a'))
+        parser->is_picture = true;
     if (box->type != MEDIA_FOURCC('m', 'o', 'o', 'v') || parser->has_index)
         return true;
     parser->has_index = true;
@@ -365,6 +373,8 @@ bool media_boxes_read(int fd, struct media_boxes *out, struct media_failure *why
     struct parser parser = {.fd = fd, .out = out, .why = why, .boxes_left = MEDIA_BOXES};
     if (!walk_file(&parser))
         return false;
+    if (!parser.has_index && parser.is_picture)
+        return media_fail(why, "not_media", NULL);
     // With an index at the front, the cut box is told by what the tracks need of it.
     if (!parser.has_index || (parser.is_cut && out->is_fragmented))
         return media_fail(why, "truncated", NULL);

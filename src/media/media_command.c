@@ -138,29 +138,33 @@ static bool can_seek(int fd)
     return fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
 }
 
-// The input as a descriptor that can seek, from its first byte.
+// All of a pipe in a file of our own; -1 on failure.
+static int spool_input(int fd, struct error *err)
+{
+    int spool = open_spool(err);
+    if (spool < 0 || copy_all(fd, spool, err))
+        return spool;
+    file_close(spool);
+    return -1;
+}
+
+// The input as a descriptor that can seek; -1 on failure.
 static int open_input(const char *name, struct error *err)
 {
-    SCOPED_FD int fd = is_dash(name) ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
+    int fd = is_dash(name) ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         error_set(err, ERROR_NOT_FOUND, "%s", strerrordesc_np(errno));
         return -1;
     }
+    if (can_seek(fd))
+        return fd;
     struct stat about;
-    if (fstat(fd, &about) == 0 && S_ISDIR(about.st_mode)) {
+    int spool = -1;
+    if (fstat(fd, &about) == 0 && S_ISDIR(about.st_mode))
         error_set(err, ERROR_INVALID, "This is a folder.");
-        return -1;
-    }
-    if (can_seek(fd)) {
-        int kept = fd;
-        fd = -1;
-        return kept;
-    }
-    int spool = open_spool(err);
-    if (spool >= 0 && !copy_all(fd, spool, err)) {
-        file_close(spool);
-        return -1;
-    }
+    else
+        spool = spool_input(fd, err);
+    file_close(fd);
     return spool;
 }
 

@@ -30,8 +30,10 @@ static bool read_edit(int fd, const struct media_track *track, uint32_t index, s
     size_t size = track->has_wide_edits ? 20 : 12;
     struct error err;
     int64_t offset = track->edits.offset + (int64_t)(index * size);
-    if (file_read_at(fd, bytes, size, offset, &err) != (ssize_t)size)
-        return media_fail(why, "truncated", NULL);
+    if (file_read_at(fd, bytes, size, offset, &err) != (ssize_t)size) {
+        media_fail(why, "truncated", NULL);
+        return false;
+    }
     if (track->has_wide_edits) {
         out->duration = big_endian_64(bytes);
         out->media_time = (int64_t)big_endian_64(bytes + 8);

@@ -224,9 +224,13 @@ static bool feed(struct media_source *source, struct media_failure *why)
     return true;
 }
 
-// A file that was cut ends before its announced end: more than a second and 2 % of it.
+// Ends more than a second and 2 % before its announced end. Only for what libavformat reads: our
+// own walk has seen every sample in its place, and a wrong length in a header harms nothing. The
+// movie's length says nothing about the track either: a picture may outlast its sound.
 static bool is_cut(const struct media_source *source)
 {
+    if (source->samples != NULL || source->track->duration == 0)
+        return false;
     int64_t announced_ms = media_source_duration_ms(source);
     int64_t missing_ms = announced_ms - source->end_ms;
     return missing_ms > 1000 && missing_ms > announced_ms / 50;

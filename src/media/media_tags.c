@@ -58,7 +58,7 @@ void media_tags_utf16(const char *text, struct buf *out)
 static void append_frame(struct buf *out, const char *frame, const char *text)
 {
     struct buf body;
-    buf_init(&body, 4 * MEDIA_TAG_BYTES);
+    buf_init(&body, (size_t)4 * MEDIA_TAG_BYTES);
     media_tags_utf16(text, &body);
     uint32_t size = (uint32_t)body.size + 1;
     const unsigned char head[7] = {(unsigned char)(size >> 24),
@@ -98,7 +98,7 @@ static void append_known(struct buf *out, const struct known_tag *known, const c
 void media_tags_write(const AVDictionary *tags, const char *fallback_title, struct buf *out)
 {
     struct buf frames;
-    buf_init(&frames, 64 * 1024);
+    buf_init(&frames, (size_t)64 * 1024);
     for (size_t i = 0; i < sizeof known_tags / sizeof known_tags[0]; i++) {
         const AVDictionaryEntry *entry = av_dict_get(tags, known_tags[i].key, NULL, 0);
         const char *text = entry != NULL ? entry->value : NULL;

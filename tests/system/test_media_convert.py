@@ -222,6 +222,8 @@ REFUSED = {
     "moov with a child over its end": (
         b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x18moov\x7f\xff\xff\xffmvhd\0\0\0\0\0\0\0\0",
         "This file's index is damaged."),
+    "a photo": (b"\0\0\0\x10ftypheic\0\0\0\0\0\0\0\x0cmeta\0\0\0\0" + b"\0\0\0\x10mdat12345678",
+                "This is not an MP4, M4A or MOV file."),
     "ftyp alone": (b"\0\0\0\x10ftypisom\0\0\0\0", "This file is incomplete"),
 }
 
@@ -274,6 +276,16 @@ def test_bytes_behind_the_last_box_do_no_harm(make, tmp_path):
     longer = tmp_path / "longer.m4a"
     longer.write_bytes(path.read_bytes() + bytes(100))
     assert frames(convert(longer, tmp_path / "out.mp3"), 44100, 2) == frames(source, 44100, 2)
+
+
+def test_a_wrong_length_in_the_header_harms_nothing(make, tmp_path):
+    path, source = make("aac-44100.m4a")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"mdhd") + 4 + 16
+    data[at:at + 4] = (44100 * 500).to_bytes(4, "big")
+    (tmp_path / "long.m4a").write_bytes(data)
+    mp3 = convert(tmp_path / "long.m4a", tmp_path / "out.mp3")
+    assert frames(mp3, 44100, 2) == frames(source, 44100, 2)
 
 
 def test_damaged_packets_are_passed_over(make, tmp_path):
