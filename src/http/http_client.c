@@ -29,7 +29,7 @@ bool http_client_start(void)
 
 struct http_client *http_client_open(const char *base_url, struct error *err)
 {
-    bool is_unix = text_starts_with(base_url, "unix:/");
+    bool is_unix = text_starts_with(base_url, "unix:") && base_url[strlen("unix:")] != '\0';
     if (!is_unix && !text_starts_with(base_url, "http://") &&
         !text_starts_with(base_url, "https://")) {
         error_set(err, ERROR_INVALID, "%s is neither http://, https:// nor unix:", base_url);

@@ -11,7 +11,7 @@
 
 struct http_client;
 
-// `http://host:port`, `https://…` or `unix:/path/of/socket`.
+// `http://host:port`, `https://…` or `unix:PATH-OF-SOCKET`.
 struct http_client *http_client_open(const char *base_url, struct error *err);
 void http_client_close(struct http_client *client);
 SCOPE_DEFINE(http_client_close, struct http_client *);

@@ -1,10 +1,11 @@
 """The command line: help, settings, and what is said when something is wrong."""
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
-from service import UNREEL, clean_environment
+from service import UNREEL, clean_environment, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ["serve", "convert", "user", "check-config", "migrate", "gateway", "auth", "converter",
@@ -65,3 +66,21 @@ def test_check_config_says_where_each_value_came_from():
     assert "cores = 3  # command line" in result.stdout
     assert "log = json  # environment" in result.stdout
     assert "max-upload = 4GiB  # default" in result.stdout
+
+
+def test_serve_starts_with_nothing_but_defaults(tmp_path):
+    # Everything under ./data, by relative paths. Only the ports are others, so that they are free.
+    first = free_ports(6)
+    process = subprocess.Popen(
+        [UNREEL, "serve", "--listen", f"127.0.0.1:{first}", "--admin-listen", f"127.0.0.1:{first + 1}"],
+        cwd=tmp_path, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    guard = threading.Timer(60, process.terminate)
+    guard.start()
+    try:
+        assert process.stdout.readline() == f"Unreel is ready: http://127.0.0.1:{first}\n"
+    finally:
+        guard.cancel()
+        process.terminate()
+        _, log = process.communicate(timeout=60)
+    assert "level=error" not in log
+    assert {path.name for path in tmp_path.iterdir()} == {"data"}
