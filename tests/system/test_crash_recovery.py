@@ -75,7 +75,8 @@ LEGAL = {(None, "receiving"), ("", "receiving"), ("receiving", "queued"), ("rece
          ("queued", "failed")}
 
 
-def check_the_end(service: Service, token: str, identifiers: list[str], kills_hit_mail: int):
+def check_the_end(service: Service, token: str, identifiers: list[str]):
+    wait_until(service.is_ready, 60, what="all roles to be back")
     for identifier in identifiers:
         service.wait_for(token, identifier, "ready", 240)
     for identifier in identifiers:
@@ -100,7 +101,7 @@ def test_kill_9_of_every_process_loses_nothing(new_service, video):
         each.join(120)
     identifiers = [each.identifier for each in uploaders]
     assert None not in identifiers and len(set(identifiers)) == UPLOADS
-    check_the_end(service, token, identifiers, 0)
+    check_the_end(service, token, identifiers)
 
 
 def test_without_any_hint_all_jobs_still_finish(new_service, video):
