@@ -5,17 +5,18 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t is_requested;
+static atomic_bool is_requested; // lock-free, so fit for a signal handler and for threads
 static int event_fd = -1;
 
 void stop_request(void)
 {
     int saved_errno = errno;
-    is_requested = 1;
+    atomic_store(&is_requested, true);
     uint64_t one = 1;
     if (event_fd >= 0 && write(event_fd, &one, sizeof one) < 0) {
         // Full counter: readable already.
@@ -43,7 +44,7 @@ void stop_install(void)
 
 bool stop_is_requested(void)
 {
-    return is_requested != 0;
+    return atomic_load(&is_requested);
 }
 
 int stop_fd(void)

@@ -34,7 +34,7 @@ void config_format(const struct config *config, const struct setting *setting, c
 static void mask(const struct setting *setting, char *text)
 {
     if (setting->kind == SETTING_SECRET && *text != '\0') {
-        memcpy(text, "(set)", sizeof "(set)");
+        snprintf(text, CONFIG_TEXT_SIZE, "(set)");
         return;
     }
     char *user = setting->kind == SETTING_URL ? strstr(text, "://") : NULL;

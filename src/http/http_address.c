@@ -21,9 +21,8 @@ static bool parse_address(const char *text, struct http_network *out)
 {
     *out = (struct http_network){0};
     // A peer that comes over IPv4 to an IPv6 socket.
-    if (strncmp(text, "::ffff:", 7) == 0 && inet_pton(AF_INET, text + 7, out->bytes) == 1)
-        out->family = AF_INET;
-    else if (inet_pton(AF_INET, text, out->bytes) == 1)
+    const char *mapped = strncmp(text, "::ffff:", 7) == 0 ? text + 7 : text;
+    if (inet_pton(AF_INET, mapped, out->bytes) == 1)
         out->family = AF_INET;
     else if (inet_pton(AF_INET6, text, out->bytes) == 1)
         out->family = AF_INET6;
@@ -189,12 +188,15 @@ static int bind_tcp(const struct addrinfo *info)
 
 static int port_of(int fd)
 {
-    struct sockaddr_storage address;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {0};
     socklen_t size = sizeof address;
-    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+    if (getsockname(fd, &address.any, &size) != 0)
         return 0;
-    return address.ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)&address)->sin6_port)
-                                         : ntohs(((const struct sockaddr_in *)&address)->sin_port);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 static int listen_tcp(const char *listen_on, int *out_port, struct error *err)

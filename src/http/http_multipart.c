@@ -116,8 +116,8 @@ struct part {
 static void part_init(struct part *part)
 {
     *part = (struct part){0};
-    buf_init(&part->name, 3 * HEADERS_LIMIT);
-    buf_init(&part->filename, 3 * HEADERS_LIMIT);
+    buf_init(&part->name, (size_t)3 * HEADERS_LIMIT);
+    buf_init(&part->filename, (size_t)3 * HEADERS_LIMIT);
     buf_init(&part->extended, HEADERS_LIMIT);
     buf_init(&part->content_type, HEADERS_LIMIT);
 }

@@ -8,6 +8,7 @@
 #include "media/media_source.h"
 #include "media/media_tags.h"
 
+#include <assert.h>
 #include <libavutil/frame.h>
 
 enum { TAG_LIMIT_BYTES = 128 * 1024 };
@@ -41,6 +42,7 @@ static bool start_output(struct pipeline *pipeline, const AVFrame *first, struct
 static int64_t written_ms(const struct pipeline *pipeline)
 {
     int rate_hz = pipeline->format.rate_hz;
+    assert(rate_hz > 0);
     return (media_encoder_samples(pipeline->encoder) * 1000 + rate_hz / 2) / rate_hz;
 }
 

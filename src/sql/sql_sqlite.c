@@ -221,7 +221,7 @@ static bool run(struct sqlite *self, const char *statement, struct sql_values va
                 bool (*each)(const struct sql_row *row, void *context), void *context,
                 struct error *err)
 {
-    sqlite3_stmt *prepared;
+    sqlite3_stmt *prepared = NULL;
     if (!check_transaction(self, err) || !prepare(self, statement, &prepared, err))
         return false;
     if (!bind(self, prepared, values, err)) {
@@ -299,26 +299,34 @@ static bool sqlite_is_retryable(struct sql *sql)
 
 // ---- the lock of migrations
 
+static bool wait_for_lock(int fd, const char *path, int timeout_ms, struct error *err)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return error_set_errno(err, errno, "lock %s", path);
+        if (clock_left_ms(deadline_ms) == 0)
+            return error_set(err, ERROR_UNAVAILABLE, "another process is migrating: %s is locked",
+                             path);
+        clock_sleep_ms(20);
+    }
+    return true;
+}
+
 // A file of its own beside the database. flock falls with the process, holds between threads too,
 // and unlike a descriptor of the database's own file its close drops no lock of SQLite's.
 static bool sqlite_lock_migrations(struct sql *sql, int timeout_ms, struct error *err)
 {
     struct sqlite *self = (struct sqlite *)sql;
     assert(self->lock_fd < 0);
-    SCOPED_FD int fd = open(self->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(self->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_set_errno(err, errno, "open %s", self->lock_path);
-    int64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return error_set_errno(err, errno, "lock %s", self->lock_path);
-        if (clock_left_ms(deadline_ms) == 0)
-            return error_set(err, ERROR_UNAVAILABLE, "another process is migrating: %s is locked",
-                             self->lock_path);
-        clock_sleep_ms(20);
+    if (!wait_for_lock(fd, self->lock_path, timeout_ms, err)) {
+        file_close(fd);
+        return false;
     }
     self->lock_fd = fd;
-    fd = -1;
     return true;
 }
 

@@ -207,12 +207,12 @@ static void block_signals(struct supervisor *supervisor)
 int supervisor_run(const struct supervisor_options *options)
 {
     struct supervisor supervisor = {.options = options};
-    assert(options->count <= SUPERVISOR_CHILDREN_LIMIT);
+    assert(options->count > 0 && options->count <= SUPERVISOR_CHILDREN_LIMIT);
     block_signals(&supervisor);
-    for (size_t i = 0; i < options->count; i++) {
+    for (size_t i = 0; i < options->count; i++)
         supervisor.slots[i] = (struct slot){.child = &options->children[i], .ready_fd = -1};
+    for (size_t i = 0; i < options->count; i++)
         tell(&supervisor, &supervisor.slots[i], EVENT_START);
-    }
     while (!supervisor.is_stopping || !is_all(&supervisor, CHILD_STOPPED)) {
         wait_for_event(&supervisor);
         run_timers(&supervisor);

@@ -184,8 +184,8 @@ static void *run(void *context)
         struct error err = {0};
         note(janitor, tidy(janitor, &err), &err);
         // Replicas must not march in step.
-        pause_ms =
-            SWEEP_EVERY_MS - SWEEP_JITTER_MS + (int64_t)(id_random_u64() % (2 * SWEEP_JITTER_MS));
+        pause_ms = SWEEP_EVERY_MS - SWEEP_JITTER_MS +
+                   (int64_t)(id_random_u64() % (2ULL * SWEEP_JITTER_MS));
     } while (!rest(janitor, pause_ms));
     blobs_close(janitor->blobs);
     jobs_close(janitor->jobs);
