@@ -11,11 +11,12 @@
 #include <string.h>
 
 enum {
-    FIRST_FETCH_EVERY_MS = 1000,
+    FIRST_FETCH_EVERY_MS = 250,
     REFETCH_EVERY_MS = 10000,
     FETCH_TIMEOUT_MS = 2000,
     JWKS_LIMIT_BYTES = 64 * 1024,
     COMPLAIN_EVERY_MS = 60000,
+    COMPLAIN_FIRST_AFTER_MS = 5000,
 };
 
 struct gateway_keys {
@@ -123,6 +124,8 @@ struct gateway_keys *gateway_keys_start(const char *auth_url, struct error *err)
         return NULL;
     struct gateway_keys *keys = alloc_zeroed(1, sizeof *keys);
     keys->client = client;
+    // All roles start together, and auth may be the last.
+    keys->next_complaint_at_ms = clock_monotonic_ms() + COMPLAIN_FIRST_AFTER_MS;
     buf_init(&keys->jwks, JWKS_LIMIT_BYTES);
     pthread_mutex_init(&keys->lock, NULL);
     pthread_mutex_init(&keys->fetch_lock, NULL);
