@@ -62,6 +62,14 @@ static int refuse_usage(const char *text)
     return USAGE;
 }
 
+static int refuse_word(const char *word, const char *text)
+{
+    char readable[512];
+    text_clean(readable, sizeof readable, word, strlen(word));
+    fprintf(stderr, "unreel: convert: \"%s\": %s (try --help)\n", readable, text);
+    return USAGE;
+}
+
 static bool is_dash(const char *name)
 {
     return strcmp(name, "-") == 0;
@@ -79,9 +87,9 @@ static int parse(int argument_count, char **arguments, struct command_line *out)
     for (int option;
          (option = getopt_long(argument_count, arguments, "hqf", options, NULL)) != -1;) {
         if (option == 'p' && (out->preset = preset_find(optarg)) == NULL)
-            return refuse_usage("there is no such preset");
+            return refuse_word(optarg, "there is no such preset");
         if (option == '?')
-            return refuse_usage("unknown option, or one without its value");
+            return refuse_word(arguments[optind - 1], "unknown option, or one without its value");
         out->title = option == 't' ? optarg : out->title;
         out->is_forced |= option == 'f';
         out->is_quiet |= option == 'q';
@@ -228,6 +236,12 @@ static int convert_to_file(const struct command_line *line, int input, const cha
     return status;
 }
 
+static bool is_folder(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
 int media_command_run(int argument_count, char **arguments)
 {
     struct command_line line = {.preset = preset_find(PRESET_DEFAULT)};
@@ -238,6 +252,8 @@ int media_command_run(int argument_count, char **arguments)
         media_command_help();
         return DONE;
     }
+    if (line.output != NULL && is_dash(line.output) && isatty(STDOUT_FILENO))
+        return complain(USAGE, "standard output", "is a terminal; name a file for the MP3");
     stop_install();
     media_confine_prepare();
     struct error err;
@@ -252,6 +268,8 @@ int media_command_run(int argument_count, char **arguments)
     char *path = line.output != NULL ? alloc_text(line.output) : default_output(line.input);
     if (is_same_file(input, path))
         return complain(USAGE, path, "IN and OUT are the same file");
+    if (is_folder(path))
+        return complain(USAGE, path, "is a folder; name the MP3 too");
     if (!line.is_forced && access(path, F_OK) == 0)
         return complain(USAGE, path, "is already there (--force replaces it)");
     return convert_to_file(&line, input, path);

@@ -2,11 +2,13 @@
 
 #include "base/file.h"
 #include "blobs/blobs.h"
+#include "http/http_address.h"
 #include "mail/mail.h"
 #include "queue/queue.h"
 #include "sql/sql.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TEXT_LIMIT_BYTES = 65536 };
@@ -35,6 +37,12 @@ static bool check_urls(const struct config *config, struct buf *faults)
         if (!ports[i].check(ports[i].url, &err))
             buf_printf(faults, "%s: %s\n", ports[i].name, err.text);
     }
+    struct error err = {0};
+    struct http_network *networks = NULL;
+    size_t count;
+    if (!http_address_parse_networks(config->trusted_proxies, &networks, &count, &err))
+        buf_printf(faults, "trusted-proxies: %s\n", err.text);
+    free(networks);
     return faults->size == 0;
 }
 

@@ -3,9 +3,11 @@
 
 #include "accounts/accounts.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "http/http_address.h"
 #include "jobs/jobs.h"
 #include "supervisor/supervisor.h"
 #include "tools/load.h"
@@ -24,7 +26,7 @@ static const char usage[] = "Usage: unreel serve [SETTINGS]\n\n"
                             "notifier, each started\nagain when it dies. Everything is kept under "
                             "the data directory. Ctrl-C or SIGTERM stops it.";
 
-enum { FIXED_CHILDREN = 3, CONVERTERS_LIMIT = 64 };
+enum { FIXED_CHILDREN = 3, CONVERTERS_LIMIT = 64, PORT_WAIT_MS = 3000, PORT_LOOK_MS = 200 };
 
 // The children and what they are told, built from the settings.
 struct plan {
@@ -128,10 +130,36 @@ static bool lock_data(const struct config *config, struct error *err)
     return error_set(err, ERROR_CONFLICT, "another `unreel serve` uses %s", config->data);
 }
 
+// A port of another program is said once and plainly, instead of by every child again and again.
+// The children of a supervisor that was just killed get a moment to end.
+static bool check_port(const char *listen, const char *setting, struct error *err)
+{
+    int64_t until_ms = clock_monotonic_ms() + PORT_WAIT_MS;
+    int fd, port;
+    if (text_starts_with(listen, "unix:"))
+        return true;
+    while ((fd = http_address_listen(listen, &port, err)) < 0 && clock_left_ms(until_ms) > 0)
+        clock_sleep_ms(PORT_LOOK_MS);
+    file_close(fd);
+    return fd >= 0 || error_prefix(err, "see the setting %s", setting);
+}
+
+static bool check_ports(const struct config *config, struct error *err)
+{
+    size_t count = FIXED_CHILDREN + (size_t)config->converters;
+    bool is_free = check_port(config->listen, "listen", err);
+    for (size_t i = 0; is_free && i < count; i++) {
+        SCOPED(free) char *listen = admin_listen_of(config->admin_listen, i);
+        is_free = check_port(listen, "admin-listen", err);
+    }
+    return is_free;
+}
+
 static bool prepare(const struct config *config, struct error *err)
 {
     return file_make_directory(config->data, 0700, err) && lock_data(config, err) &&
-           accounts_migrate(config->accounts, err) && jobs_migrate(config->jobs, err);
+           check_ports(config, err) && accounts_migrate(config->accounts, err) &&
+           jobs_migrate(config->jobs, err);
 }
 
 int serve_command(char *const *arguments)

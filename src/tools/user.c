@@ -95,13 +95,15 @@ static bool add(struct accounts *accounts, const struct request *request)
     struct error err = {0};
     struct account account;
     char hash[PASSWORD_HASH_TEXT_SIZE];
-    if (!accounts_check_email(request->email, &err))
+    if (!accounts_check_email(request->email, &err)) {
+        error_prefix(&err, "%s", request->email);
         return fail(err.text);
+    }
     if (!hash_password(request, hash, &err))
         return false;
     if (!accounts_create(accounts, request->email, hash, request->is_admin ? "admin" : "user",
                          &account, &err))
-        return fail(err.text);
+        return fail(err.kind == ERROR_CONFLICT ? "this address already has an account" : err.text);
     printf("%s\n", account.id);
     return true;
 }
@@ -177,6 +179,7 @@ int user_command(char *const *arguments)
     SCOPED(accounts_close) struct accounts *accounts = accounts_open(config.accounts, &err);
     if (accounts == NULL || !accounts_ready(accounts, &err)) {
         fail(err.text);
+        fputs("Where there was no service yet, `unreel migrate` makes its databases.\n", stderr);
         return 1;
     }
     bool is_done = strcmp(request.verb, "add") == 0 ? add(accounts, &request)

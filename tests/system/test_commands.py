@@ -1,4 +1,5 @@
 """The command line: help, settings, and what is said when something is wrong."""
+import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -84,3 +85,41 @@ def test_serve_starts_with_nothing_but_defaults(tmp_path):
         _, log = process.communicate(timeout=60)
     assert "level=error" not in log
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+def test_serve_says_at_once_that_a_port_is_taken(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        result = run("serve", "--data", tmp_path / "data", "--listen", taken)
+    assert result.returncode == 1
+    assert f"see the setting listen: listen on {taken}: Address already in use" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_malformed_proxy_is_a_fault_of_the_settings():
+    result = run("check-config", "--trusted-proxies", "nonsense")
+    assert result.returncode == 2
+    assert "trusted-proxies: nonsense is no address or network" in result.stderr
+
+
+@pytest.mark.parametrize("arguments,text", [
+    (["--preset", "loud", "x.mp4"], '"loud": there is no such preset'),
+    (["--lout", "x.mp4"], '"--lout": unknown option, or one without its value'),
+    (["x.mp4", "--title"], '"--title": unknown option, or one without its value'),
+])
+def test_convert_names_the_word_that_is_wrong(arguments, text):
+    result = run("convert", *arguments)
+    assert (result.returncode, result.stderr) == (2, f"unreel: convert: {text} (try --help)\n")
+
+
+def test_a_folder_is_no_name_of_an_mp3(tmp_path):
+    video = tmp_path / "x.mp4"
+    video.write_bytes(b"x")
+    result = run("convert", video, tmp_path)
+    assert result.returncode == 2 and "is a folder; name the MP3 too" in result.stderr
+
+
+def test_an_account_before_the_first_start_is_explained(tmp_path):
+    result = run("user", "add", "anna@example.org", "--password-stdin", "--data", tmp_path / "data",
+                 input="a long password\n")
+    assert result.returncode == 1 and "`unreel migrate`" in result.stderr
