@@ -200,9 +200,12 @@ bool http_client_send(struct http_client *client, const struct http_client_reque
     free(url);
     out->status = (int)status;
     return code == CURLE_OK ||
-           error_set(err, ERROR_UNAVAILABLE, "%s %s%s: %s", request->method,
+           error_set(err, ERROR_UNAVAILABLE, "%s %s%s%s: %s", request->method,
+                     client->unix_path != NULL ? "unix:" : "",
                      client->unix_path != NULL ? client->unix_path : client->origin, request->path,
-                     text[0] != '\0' ? text : curl_easy_strerror(code));
+                     // curl's longer text would name a port of localhost instead of the socket
+                     text[0] != '\0' && client->unix_path == NULL ? text
+                                                                  : curl_easy_strerror(code));
 }
 
 void http_client_reply_finish(struct http_client_reply *reply)

@@ -1,10 +1,10 @@
 // Errors as RFC 9457 problems, and the one table from an error's kind to a status.
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "http/http_reply.h"
 #include "http/http_server.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,13 +13,13 @@ char *http_problem_text(int status, const char *code, const char *detail)
     json_t *problem = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
                                 MHD_get_reason_phrase_for((unsigned)status), "status", status,
                                 "code", code, "detail", detail);
+    static const char fallback[] = "{\"type\":\"about:blank\",\"code\":\"internal\"}";
     // A detail that is not UTF-8 is a bug of ours, not a reason to send nothing.
     char *text = problem == NULL ? NULL : json_dumps(problem, JSON_COMPACT);
     json_decref(problem);
-    if (text == NULL)
-        text = strdup("{\"type\":\"about:blank\",\"code\":\"internal\"}");
-    assert(text != NULL);
-    return text;
+    char *line = alloc_format("%s\n", text != NULL ? text : fallback);
+    free(text);
+    return line;
 }
 
 bool http_problem_has_retry_after(int status)

@@ -88,6 +88,7 @@ void http_reply_json(struct http_exchange *exchange, int status, json_t *body)
         return;
     }
     http_reply_default_header(exchange, "Cache-Control", "no-store");
-    http_reply_text(exchange, status, "application/json", text);
+    SCOPED(free) char *line = alloc_format("%s\n", text); // people read it in terminals, too
+    http_reply_text(exchange, status, "application/json", line);
     free(text);
 }
