@@ -3,7 +3,7 @@
 BUILD ?= build
 SANITIZED ?= build-asan
 
-.PHONY: all run test check asan format install fuzz bench clean help
+.PHONY: all run test check asan format install bench clean help
 
 all: $(BUILD)/build.ninja ## build the release programs: build/unreel and build/unreel-media
 	ninja -C $(BUILD)
