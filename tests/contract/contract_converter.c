@@ -80,7 +80,7 @@ static int begin(void **state)
     memset(&it, 0, sizeof it);
     if (readlink("/proc/self/exe", path, sizeof path - 1) <= 0)
         return -1;
-    snprintf(it.program, sizeof it.program, "%s/../unit/fake-media", dirname(path));
+    snprintf(it.program, sizeof it.program, "%s/../support/fake-media", dirname(path));
     temporary_create(&it.directory);
     snprintf(it.blobs_url, sizeof it.blobs_url, "file:%s/blobs", it.directory.path);
     snprintf(it.queue_url, sizeof it.queue_url, "local:%s", it.directory.path);

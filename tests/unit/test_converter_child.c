@@ -29,7 +29,7 @@ static int find_program(void **state)
     char path[4096] = "";
     if (readlink("/proc/self/exe", path, sizeof path - 1) <= 0)
         return -1;
-    snprintf(program, sizeof program, "%s/fake-media", dirname(path));
+    snprintf(program, sizeof program, "%s/../support/fake-media", dirname(path));
     return access(program, X_OK);
 }
 
