@@ -4,12 +4,12 @@ import http.client
 import pytest
 
 from gateway_client import form
-from service import is_sanitized, peak_memory_kib
+from service import peak_memory_kib
 
 UPLOAD_BYTES = 1500 << 20
 
 
-@pytest.mark.skipif(is_sanitized(), reason="sanitizers need memory of their own")
+@pytest.mark.release_build
 def test_a_large_upload_needs_little_memory(new_service):
     service = new_service().start()
     token = service.user("ann@example.org")
