@@ -20,6 +20,10 @@ __attribute__((noreturn)) static void become(const struct child_start *start, in
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127);
+    // Ctrl-C reaches the supervisor alone, which stops the roles in order. A terminal that stops
+    // writers outside its foreground group must not stop their logs.
+    setpgid(0, 0);
+    sigaction(SIGTTOU, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

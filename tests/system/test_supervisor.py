@@ -33,6 +33,16 @@ def test_stop_is_ordered_and_clean(new_service):
     assert all('how="exit 0"' in line for line in ended), ended
 
 
+def test_ctrl_c_stops_in_the_same_order(new_service):
+    service = new_service().start()
+    os.killpg(service.process.pid, signal.SIGINT)  # what a terminal does
+    assert service.process.wait(60) == 0
+    ended = [line for line in service.log().splitlines() if 'msg="child ended"' in line]
+    roles = [line.split("child=")[1].split()[0] for line in ended]
+    assert len(ended) == 5 and roles[0] == "gateway" and roles[-1] == "auth"
+    assert all("was=stopping" in line for line in ended), ended
+
+
 def test_a_second_serve_on_the_same_data_is_refused(new_service):
     service = new_service().start()
     second = subprocess.run([UNREEL, "serve", "--data", service.data, "--listen", "127.0.0.1:0"],
