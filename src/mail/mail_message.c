@@ -164,10 +164,11 @@ static bool put_from(struct buf *out, const char *from, const char *address)
     }
     if (size == 0)
         return buf_printf(out, "From: %s\r\n", address);
+    bool is_plain = is_plain_name(from, size);
+    bool is_short = is_plain && size + strlen(address) <= PLAIN_WIDTH;
     return buf_append_text(out, "From: ") &&
-           (is_plain_name(from, size) ? buf_append(out, from, size)
-                                      : put_encoded_words(out, from, size)) &&
-           buf_printf(out, "\r\n <%s>\r\n", address);
+           (is_plain ? buf_append(out, from, size) : put_encoded_words(out, from, size)) &&
+           buf_printf(out, is_short ? " <%s>\r\n" : "\r\n <%s>\r\n", address);
 }
 
 static bool put_date(struct buf *out, int64_t date_ms)

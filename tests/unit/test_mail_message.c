@@ -59,7 +59,7 @@ static void a_plain_mail_is_these_very_bytes(void **state)
     message.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     assert_string_equal(write_message(&message),
                         "Date: Fri, 21 Nov 2025 10:00:00 +0000\r\n"
-                        "From: Unreel\r\n <unreel@example.org>\r\n"
+                        "From: Unreel <unreel@example.org>\r\n"
                         "To: someone@example.org\r\n"
                         "Subject: Your MP3\r\n"
                         "Message-ID: <01J@example.org>\r\n"
@@ -118,8 +118,8 @@ static void names_of_senders_are_encoded_where_they_must(void **state)
     static const char *const pairs[][2] = {
         {"unreel@example.org", "\r\nFrom: unreel@example.org\r\n"},
         {"<unreel@example.org>", "\r\nFrom: unreel@example.org\r\n"},
-        {"My Unreel <unreel@example.org>", "\r\nFrom: My Unreel\r\n <unreel@example.org>\r\n"},
-        {"\"My Unreel\" <unreel@example.org>", "\r\nFrom: My Unreel\r\n <unreel@example.org>\r\n"},
+        {"My Unreel <unreel@example.org>", "\r\nFrom: My Unreel <unreel@example.org>\r\n"},
+        {"\"My Unreel\" <unreel@example.org>", "\r\nFrom: My Unreel <unreel@example.org>\r\n"},
         {"Unreel, the <b> one <unreel@example.org>",
          "\r\nFrom: =?UTF-8?Q?Unreel=2C_the_=3Cb=3E_one?=\r\n <unreel@example.org>\r\n"},
         {"Gr\xC3\xBCn <unreel@example.org>",

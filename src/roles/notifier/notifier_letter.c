@@ -114,7 +114,7 @@ static const char *advice_for(const char *code)
     for (size_t i = 0; i < sizeof advices / sizeof advices[0]; i++)
         if (strcmp(advices[i].code, code) == 0)
             return advices[i].advice;
-    return "This was not the fault of your video. Please sign in and try it again.";
+    return "This was not the fault of your video. Please try it again.";
 }
 
 static bool write_ready(const struct facts *facts, const char *id, const char *public_url,
@@ -132,8 +132,7 @@ static bool write_ready(const struct facts *facts, const char *id, const char *p
                        facts->link_token)) &&
            buf_printf(body, "Its id is\n\n    %s\n\n", id) &&
            buf_printf(body,
-                      "You find it under that id when you sign in at %s/ ,\n"
-                      "and programs get it so:\n\n"
+                      "Programs fetch it by that id, with a token (%s/ says how):\n\n"
                       "    curl -OJ -H \"Authorization: Bearer YOUR_TOKEN\" \\\n"
                       "        %s/api/v1/conversions/%s/audio\n",
                       public_url, public_url, id) &&
@@ -150,7 +149,7 @@ static bool write_failed(const struct facts *facts, const char *id, const char *
     return buf_printf(subject, "Could not convert: %s", facts->name) &&
            buf_printf(body, "Hello,\n\n\"%s\" could not be made into an MP3.\n\n%s\n%s\n\n",
                       facts->name, sentence, advice_for(facts->code)) &&
-           buf_printf(body, "The page is at %s/ ; the id of this conversion is\n\n    %s\n",
+           buf_printf(body, "The service is at %s/ ; the id of this conversion is\n\n    %s\n",
                       public_url, id) &&
            buf_append_text(body, "\nUnreel\n");
 }
