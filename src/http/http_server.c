@@ -45,11 +45,11 @@ const struct http_limits http_limits_default = {
 
 // ---- deadlines of a connection ----
 
-void http_connection_enter(struct http_connection *peer, enum http_connection_phase phase)
+// With the lock held.
+static void enter(struct http_connection *peer, enum http_connection_phase phase)
 {
     const struct http_limits *limits = &peer->server->limits;
     int64_t now_ms = clock_monotonic_ms();
-    pthread_mutex_lock(&peer->server->connections_lock);
     peer->phase = phase;
     peer->deadline_ms = now_ms;
     switch (phase) {
@@ -72,6 +72,12 @@ void http_connection_enter(struct http_connection *peer, enum http_connection_ph
         peer->deadline_ms += limits->linger_ms;
         break;
     }
+}
+
+void http_connection_enter(struct http_connection *peer, enum http_connection_phase phase)
+{
+    pthread_mutex_lock(&peer->server->connections_lock);
+    enter(peer, phase);
     pthread_mutex_unlock(&peer->server->connections_lock);
 }
 
@@ -195,6 +201,7 @@ static void connection_started(struct http_server *server, struct MHD_Connection
     server->connections = peer;
     int above = ++server->connections_count - server->options.connection_limit;
     peer->is_over_budget = above > 0;
+    enter(peer, HTTP_CONNECTION_HEADERS); // before the clock thread can see it
     if (above > OVER_BUDGET) {
         http_early_problem(peer->fd, 503, "too_many_connections",
                            "The server is busy. Please try again.");
@@ -202,7 +209,6 @@ static void connection_started(struct http_server *server, struct MHD_Connection
     }
     count_connections(server);
     pthread_mutex_unlock(&server->connections_lock);
-    http_connection_enter(peer, HTTP_CONNECTION_HEADERS);
 }
 
 static void connection_closed(struct http_server *server, void **context)

@@ -119,6 +119,9 @@ static void give_back(struct http_steps *steps, struct http_exchange *exchange)
 {
     if (exchange->step == HTTP_STEP_BODY && exchange->answer.is_set)
         http_early_answer(exchange);
+    else if (exchange->step == HTTP_STEP_BODY)
+        // Its deadline runs again from here: no call comes before the client has sent more.
+        http_connection_progress(exchange->peer, 0);
     MHD_resume_connection(exchange->connection);
     pthread_mutex_lock(&steps->lock);
     if (--steps->in_flight == 0)

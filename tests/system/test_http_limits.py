@@ -65,6 +65,15 @@ def test_a_body_that_stops_gets_408(make):
     assert probe.settled(finishes=1)["ends"] == 0
 
 
+def test_a_body_that_stops_behind_a_whole_piece_gets_408(make):
+    probe = make(body_stall_ms=300)
+    connection = probe.connect()
+    connection.sendall(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+                       + b"x" * (256 << 10))
+    assert probe.settled(bodies=1)["ends"] == 0
+    assert read_all(connection).startswith(b"HTTP/1.1 408 ")
+
+
 def test_a_body_below_the_slowest_rate_gets_408(make):
     probe = make(body_window_ms=1000, body_bytes_a_second=1000)
     connection = probe.connect()
