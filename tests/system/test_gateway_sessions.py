@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from gateway_client import claims_of, resign, stopped
-from service import wait_until
+from service import basic, wait_until
 
 
 @pytest.fixture
@@ -117,6 +117,30 @@ def test_a_browser_logs_in_with_cookies_and_out_again(service):
            "Origin": service.url}
     assert service.request("DELETE", "/api/v1/sessions/current", headers=jar).status in (200, 204)
     assert service.request("POST", "/api/v1/sessions/refresh", headers=jar).status == 401
+
+
+@pytest.mark.parametrize("method, path", [
+    ("DELETE", "/api/v1/sessions"), ("DELETE", "/api/v1/sess%69ons"),
+    ("DELETE", "/api/v1/sessions/current"), ("POST", "/api/v1/sessions/refresh")])
+def test_credentials_that_are_no_bearer_token_do_not_replace_the_origin(service, method, path):
+    email = f"{uuid.uuid4().hex}@example.org"
+    service.user(email)
+    answer = service.request("POST", "/api/v1/sessions",
+                             {"email": email, "password": "correct horse battery", "cookie": True})
+    jar = "; ".join(cookie.split(";")[0] for cookie in answer.headers.get_all("Set-Cookie"))
+    headers = {"Cookie": jar, "Authorization": basic("x@example.org")}
+    refused = service.request(method, path, headers=headers)
+    assert (refused.status, refused.code) == (403, "cross_origin")
+    own = service.request("POST", "/api/v1/sessions/refresh",
+                          headers={"Cookie": jar, "Origin": service.url})
+    assert own.status == 200, "the session goes on"
+
+
+def test_a_log_in_with_basic_from_a_foreign_page_is_refused(service):
+    headers = {"Authorization": basic("winner@example.org"), "Origin": "http://evil.example"}
+    for path in ("/api/v1/sessions", "/login", "/register"):
+        answer = service.request("POST", path, headers=headers)
+        assert (answer.status, answer.code) == (403, "cross_origin")
 
 
 def test_answers_of_auth_come_through_with_their_codes(service):

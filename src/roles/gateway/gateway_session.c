@@ -1,5 +1,6 @@
 #include "roles/gateway/gateway_session.h"
 
+#include "base/text.h"
 #include "http/http_reply.h"
 #include "roles/gateway/gateway_text.h"
 #include "roles/gateway/gateway_worker.h"
@@ -26,18 +27,27 @@ static bool refuse_origin(struct http_exchange *exchange)
     return false;
 }
 
+// Of what is handed on, only sessions are changed by a cookie. The pattern, not the path, which can
+// be written in many ways.
+static bool obeys_cookie(struct http_exchange *exchange)
+{
+    const char *pattern = http_route_pattern(exchange);
+    bool is_log_in =
+        strcmp(pattern, "/api/v1/sessions") == 0 && strcmp(http_method(exchange), "POST") == 0;
+    return text_starts_with(pattern, "/api/v1/sessions") && !is_log_in &&
+           (http_cookie(exchange, GATEWAY_ACCESS_COOKIE) != NULL ||
+            http_cookie(exchange, GATEWAY_REFRESH_COOKIE) != NULL);
+}
+
+// A foreign page may not log anybody in either; a program that is no browser sends no Origin and,
+// without a cookie, needs none. Only a Bearer token takes the place of the cookie: a browser can be
+// made to add other credentials by itself.
 bool gateway_check_origin(struct http_exchange *exchange)
 {
-    if (!changes_something(exchange) || http_header(exchange, "Authorization") != NULL)
+    if (!changes_something(exchange) ||
+        gateway_bearer(http_header(exchange, "Authorization")) != NULL)
         return true;
-    // A foreign page may not log anybody in either; a program that is no browser sends no Origin
-    // and, to log in, needs none.
-    bool has_cookie = http_cookie(exchange, GATEWAY_ACCESS_COOKIE) != NULL ||
-                      http_cookie(exchange, GATEWAY_REFRESH_COOKIE) != NULL;
-    bool is_log_in = strcmp(http_path(exchange), "/api/v1/sessions") == 0 &&
-                     strcmp(http_method(exchange), "POST") == 0;
-    bool needs_origin = has_cookie && !is_log_in;
-    if (http_header(exchange, "Origin") == NULL && !needs_origin)
+    if (http_header(exchange, "Origin") == NULL && !obeys_cookie(exchange))
         return true;
     return is_own_origin(exchange) || refuse_origin(exchange);
 }
