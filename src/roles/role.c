@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { CHECKS_LIMIT = 8, STOP_LOOK_MS = 1000 };
 
@@ -18,12 +19,31 @@ static enum log_level level_of(const char *name)
     return LOG_LEVEL_INFO;
 }
 
+// The usual soft limit, 1024, is there for programs that use select(2).
+static void raise_descriptor_limit(const struct role *role, const struct config *config)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    // A connection has its socket and the file that it reads or writes; a worker has its stores.
+    int64_t wanted = 2 * config->http_connections + 16 * config->http_workers + 512;
+    if (!role->has_server || limit.rlim_cur >= (rlim_t)wanted)
+        return;
+    log_warn("too few file descriptors for http-connections: raise the limit (ulimit -n) or lower "
+             "the setting",
+             LOG_INTEGER("limit", (int64_t)limit.rlim_cur), LOG_INTEGER("wanted", wanted));
+}
+
 int role_run(const struct role *role, const struct config *config)
 {
     struct error err = {0};
     void *state = NULL;
     log_start(role->name, strcmp(config->log, "json") == 0, level_of(config->log_level));
     stop_install();
+    raise_descriptor_limit(role, config);
     if (!role->start(config, &state, &err)) {
         log_error("cannot start", LOG_TEXT("reason", err.text));
         return 1;

@@ -1,6 +1,7 @@
 #pragma once
-// What all roles do alike, so that the second role reads like the first: log, signals, the role's
-// own parts, the operators' port, wait, stop in reverse order.
+// What all roles do alike, so that the second role reads like the first: log, signals, as many
+// descriptors as the system allows, the role's own parts, the operators' port, wait, stop in
+// reverse order.
 
 #include "base/error.h"
 #include "config/config.h"
@@ -11,6 +12,7 @@
 
 struct role {
     const char *name;
+    bool has_server; // serves http-connections, which takes descriptors
     // Opens and starts everything; the state is the role's own. False ends the process with the
     // text of err.
     bool (*start)(const struct config *config, void **out_state, struct error *err);

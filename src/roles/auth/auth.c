@@ -123,25 +123,25 @@ static bool auth_start(const struct config *config, void **out_state, struct err
     return true;
 }
 
-// Looks with a handle of its own, opened anew each time: the operators' port may still be asking
-// when the role's state is gone, so it knows the URL only.
+// Opens its handle anew each time: the workers' are theirs, and a check comes every two seconds.
 static bool check_accounts(void *context, struct error *err)
 {
-    SCOPED(accounts_close) struct accounts *accounts = accounts_open(context, err);
+    const struct auth *auth = context;
+    SCOPED(accounts_close) struct accounts *accounts = accounts_open(auth->config->accounts, err);
     return accounts != NULL && accounts_ready(accounts, err);
 }
 
 static size_t auth_checks(void *state, struct http_admin_check *out, size_t limit)
 {
-    static char accounts_url[CONFIG_TEXT_SIZE];
-    const struct auth *auth = state;
-    text_copy(accounts_url, sizeof accounts_url, auth->config->accounts);
     if (limit < 1)
         return 0;
-    out[0] = (struct http_admin_check){
-        .name = "accounts", .check = check_accounts, .context = accounts_url};
+    out[0] =
+        (struct http_admin_check){.name = "accounts", .check = check_accounts, .context = state};
     return 1;
 }
 
-const struct role auth_role = {
-    .name = "auth", .start = auth_start, .checks = auth_checks, .stop = auth_stop};
+const struct role auth_role = {.name = "auth",
+                               .has_server = true,
+                               .start = auth_start,
+                               .checks = auth_checks,
+                               .stop = auth_stop};

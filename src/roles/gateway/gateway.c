@@ -124,4 +124,4 @@ static size_t checks(void *state, struct http_admin_check *out, size_t limit)
 }
 
 const struct role gateway_role = {
-    .name = "gateway", .start = start, .checks = checks, .stop = stop};
+    .name = "gateway", .has_server = true, .start = start, .checks = checks, .stop = stop};
