@@ -11,8 +11,8 @@
 // Every step may answer (http_reply.h); the first answer counts and ends the request. `end` must
 // answer or call http_again. A worker owns its handles (database connections, …): a step borrows
 // them by http_worker. Between steps an exchange keeps memory and descriptors only. `finish` runs
-// once, at the very end, also when the client has gone; it frees what the steps left in http_state
-// and may run in a worker that is another one, or with worker handles like any step.
+// once, at the very end, also when the client has gone: it frees what the steps left in http_state.
+// Like any step it borrows a worker, perhaps another one; headers and answers are over by then.
 //
 // Deadlines: headers 10 s; body without progress 30 s, and 8 KiB/s averaged over a minute;
 // keep-alive idle 15 s; a step 30 s (a full queue of 256 waiting steps is 503). Connections past
@@ -69,8 +69,7 @@ struct http_server *http_server_start(const struct http_server_options *options,
 void http_server_stop(struct http_server *server, int64_t drain_ms);
 int http_server_port(const struct http_server *server); // as bound; 0 for a unix socket
 
-// ---- what a step may ask
-// -------------------------------------------------------------------------
+// ---- what a step may ask ----
 
 void *http_application(struct http_exchange *exchange);
 void *http_worker(struct http_exchange *exchange);

@@ -162,7 +162,9 @@ void http_steps_stop(struct http_steps *steps); // after the last http_steps_pos
 
 // ---- http_problem.c ----
 // The JSON text of a problem; the caller frees it.
-// Adds the header unless the handler has given its own.
-void http_reply_default_header(struct http_exchange *exchange, const char *name, const char *value);
 char *http_problem_text(int status, const char *code, const char *detail);
 bool http_problem_has_retry_after(int status);
+
+// ---- http_reply.c ----
+// Adds the header unless the handler has given its own.
+void http_reply_default_header(struct http_exchange *exchange, const char *name, const char *value);
