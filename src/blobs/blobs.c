@@ -97,6 +97,12 @@ bool blobs_check_url(const char *url, struct error *err)
     return find_backend(url, err) != NULL;
 }
 
+bool blobs_make(const char *url, struct error *err)
+{
+    const struct blobs_ops *ops = find_backend(url, err);
+    return ops != NULL && ops->make(url, err);
+}
+
 struct blobs *blobs_open(const char *url, struct error *err)
 {
     const struct blobs_ops *ops = find_backend(url, err);

@@ -26,6 +26,10 @@ struct blob_reader;
 // Whether there is a backend for the URL; opens nothing. INVALID if not.
 bool blobs_check_url(const char *url, struct error *err);
 
+// Makes the store where there is none yet. For `unreel serve` and `unreel migrate` alone: a role
+// that did it would take a disk that is not mounted just now for a new, empty store.
+bool blobs_make(const char *url, struct error *err);
+// UNAVAILABLE where there is no store.
 struct blobs *blobs_open(const char *url, struct error *err);
 void blobs_close(struct blobs *blobs);
 SCOPE_DEFINE(blobs_close, struct blobs *);

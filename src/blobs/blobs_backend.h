@@ -8,6 +8,7 @@
 
 struct blobs_ops {
     const char *scheme; // "file"
+    bool (*make)(const char *url, struct error *err);
     struct blobs *(*open)(const char *url, struct error *err);
     void (*close)(struct blobs *blobs);
     bool (*ready)(struct blobs *blobs, int64_t *out_free_bytes, struct error *err);

@@ -74,27 +74,61 @@ static bool empty_trash(const struct files *files, struct error *err)
     return is_empty;
 }
 
-static struct blobs *files_open(const char *url, struct error *err)
+static const char *root_of(const char *url, struct error *err)
 {
     const char *root = url + strlen("file:");
-    if (root[0] == '\0') {
-        error_set(err, ERROR_INVALID, "file: needs a directory");
-        return NULL;
+    if (root[0] != '\0')
+        return root;
+    error_set(err, ERROR_INVALID, "file: needs a directory");
+    return NULL;
+}
+
+static const char *const parts[] = {"incoming", "source", "audio"};
+enum { PARTS = sizeof parts / sizeof parts[0] };
+
+static bool files_make(const char *url, struct error *err)
+{
+    const char *root = root_of(url, err);
+    for (size_t i = 0; root != NULL && i < PARTS; i++) {
+        SCOPED(free) char *path = alloc_format("%s/%s", root, parts[i]);
+        if (!file_make_directory(path, 0700, err))
+            return false;
     }
+    return root != NULL;
+}
+
+static struct blobs *files_open(const char *url, struct error *err)
+{
+    const char *root = root_of(url, err);
+    if (root == NULL)
+        return NULL;
     struct files *files = alloc_zeroed(1, sizeof *files);
     SCOPED(blobs_close) struct blobs *blobs = &files->base;
     files->base.ops = &blobs_files_ops;
     files->root = alloc_text(root);
     files->incoming = alloc_format("%s/incoming", root);
-    static const char *const parts[] = {"incoming", "source", "audio"};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    for (size_t i = 0; i < PARTS; i++) {
         SCOPED(free) char *path = alloc_format("%s/%s", root, parts[i]);
-        if (!file_make_directory(path, 0700, err))
-            return NULL;
+        if (access(path, F_OK) == 0)
+            continue;
+        error_set(err, ERROR_UNAVAILABLE,
+                  "there is no %s: is a disk not mounted? `unreel migrate` makes a new store",
+                  path);
+        return NULL;
     }
     if (!empty_trash(files, err))
         return NULL;
     return TAKE(blobs);
+}
+
+// As error_set_errno; but where the whole store is gone, nothing is known about any one blob.
+static bool set_store_errno(const struct files *files, struct error *err, int number,
+                            const char *what)
+{
+    error_set_errno(err, number, "%s", what);
+    if (err->kind == ERROR_NOT_FOUND && access(files->incoming, F_OK) != 0)
+        err->kind = ERROR_UNAVAILABLE;
+    return false;
 }
 
 static bool files_ready(struct blobs *blobs, int64_t *out_free_bytes, struct error *err)
@@ -102,9 +136,9 @@ static bool files_ready(struct blobs *blobs, int64_t *out_free_bytes, struct err
     const struct files *files = (struct files *)blobs;
     struct statvfs about;
     if (access(files->incoming, W_OK | X_OK) != 0)
-        return error_set_errno(err, errno, "%s", files->incoming);
+        return set_store_errno(files, err, errno, files->incoming);
     if (statvfs(files->incoming, &about) != 0)
-        return error_set_errno(err, errno, "%s", files->incoming);
+        return set_store_errno(files, err, errno, files->incoming);
     if (about.f_files != 0 && about.f_favail == 0)
         return error_set(err, ERROR_NO_SPACE, "%s: no inode is free", files->incoming);
     *out_free_bytes = (int64_t)about.f_bavail * (int64_t)about.f_frsize;
@@ -146,7 +180,7 @@ static int own(const struct files *files, const char *key, int flags, struct err
     SCOPED(free) char *path = alloc_format("%s/data", directory);
     for (int i = 0; i < TRIES; i++) {
         if ((flags & O_CREAT) != 0 && mkdir(directory, 0700) != 0 && errno != EEXIST) {
-            error_set_errno(err, errno, "create directory %s", directory);
+            set_store_errno(files, err, errno, directory);
             return -1;
         }
         int fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
@@ -392,8 +426,11 @@ static bool files_commit(struct blobs *blobs, struct blob_writer *base,
 static bool files_stat(struct blobs *blobs, const char *key, struct blob_info *out,
                        struct error *err)
 {
-    SCOPED(free) char *directory = committed_path((struct files *)blobs, key);
+    const struct files *files = (struct files *)blobs;
+    SCOPED(free) char *directory = committed_path(files, key);
     SCOPED_META json_t *meta = blobs_meta_load(directory, err);
+    if (meta == NULL && err->kind == ERROR_NOT_FOUND)
+        return set_store_errno(files, err, ENOENT, directory);
     return meta != NULL && blobs_meta_get_info(meta, out, err);
 }
 
@@ -559,6 +596,7 @@ static bool files_list(struct blobs *blobs, const char *prefix, bool unfinished,
 
 const struct blobs_ops blobs_files_ops = {
     .scheme = "file",
+    .make = files_make,
     .open = files_open,
     .close = files_close,
     .ready = files_ready,

@@ -3,6 +3,7 @@
 
 #include "accounts/accounts.h"
 #include "base/file.h"
+#include "blobs/blobs.h"
 #include "jobs/jobs.h"
 #include "tools/load.h"
 
@@ -21,8 +22,8 @@ int migrate_command(char *const *arguments)
     if (!load_settings(arguments, usage, 'S', &config, &status))
         return status;
     if (!file_make_directory(config.data, 0700, &err) || !accounts_migrate(config.accounts, &err) ||
-        !jobs_migrate(config.jobs, &err)) {
-        fprintf(stderr, "unreel: cannot bring the databases up to date: %s\n", err.text);
+        !jobs_migrate(config.jobs, &err) || !blobs_make(config.blobs, &err)) {
+        fprintf(stderr, "unreel: cannot bring the stores up to date: %s\n", err.text);
         return 1;
     }
     puts("The databases are up to date.");

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "blobs/blobs.h"
 #include "http/http_address.h"
 #include "jobs/jobs.h"
 #include "supervisor/supervisor.h"
@@ -159,7 +160,7 @@ static bool prepare(const struct config *config, struct error *err)
 {
     return file_make_directory(config->data, 0700, err) && lock_data(config, err) &&
            check_ports(config, err) && accounts_migrate(config->accounts, err) &&
-           jobs_migrate(config->jobs, err);
+           jobs_migrate(config->jobs, err) && blobs_make(config->blobs, err);
 }
 
 int serve_command(char *const *arguments)

@@ -39,7 +39,7 @@ static int open_store(void **state)
     temporary_create(&temporary);
     const char *given = getenv("UNREEL_TEST_BLOBS");
     url = given != NULL ? alloc_text(given) : alloc_format("file:%s/store", temporary.path);
-    blobs = blobs_open(url, &err);
+    blobs = blobs_make(url, &err) ? blobs_open(url, &err) : NULL;
     if (blobs == NULL)
         fprintf(stderr, "%s: %s\n", url, err.text);
     return blobs == NULL ? -1 : 0;
@@ -492,6 +492,39 @@ static void unknown_stores_are_refused(void **state)
     }
 }
 
+static void a_store_that_is_gone_is_not_made_anew_by_opening_it(void **state)
+{
+    (void)state;
+    if (!text_starts_with(url, "file:")) {
+        print_message("# SKIPPED: only a directory can be gone and its place be there\n");
+        skip();
+    }
+    SCOPED(free) char *mount_point = alloc_format("%s/mount-point", temporary.path);
+    SCOPED(free) char *gone_url = alloc_format("file:%s", mount_point);
+    assert_true(file_make_directory(mount_point, 0700, &err));
+    assert_null(blobs_open(gone_url, &err));
+    assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+    assert_int_equal(rmdir(mount_point), 0); // nothing was put into it
+    assert_null(blobs_open(gone_url, &err));
+    assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+
+    // Neither does a handle from before take it for an empty store.
+    struct blob_info info;
+    int64_t free_bytes;
+    assert_true(blobs_make(gone_url, &err));
+    SCOPED(blobs_close) struct blobs *gone = blobs_open(gone_url, &err);
+    assert_non_null(gone);
+    assert_false(blobs_stat(gone, "source/a", &info, &err));
+    assert_int_equal(err.kind, ERROR_NOT_FOUND);
+    assert_true(file_remove_tree(mount_point, &err));
+    assert_false(blobs_stat(gone, "source/a", &info, &err));
+    assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+    assert_false(blobs_ready(gone, &free_bytes, &err));
+    assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+    assert_null(blobs_create(gone, "source/a", &about, &err));
+    assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+}
+
 // Writes, suspends, resumes and commits until it is killed; tells the parent what is committed.
 static void write_until_killed(const char *key, const char *bytes, size_t size, int report_fd)
 {
@@ -652,6 +685,7 @@ static void a_full_disk_is_said_and_leaves_nothing(void **state)
         skip();
     }
     SCOPED(free) char *small_url = alloc_format("file:%s", directory);
+    assert_true(blobs_make(small_url, &err));
     struct blobs *small = blobs_open(small_url, &err);
     assert_non_null(small);
     struct blob_writer *writer = blobs_create(small, "source/a", &about, &err);
@@ -692,6 +726,7 @@ int main(void)
         cmocka_unit_test(odd_keys_are_refused_by_every_verb),
         cmocka_unit_test(the_store_says_that_it_is_ready),
         cmocka_unit_test(unknown_stores_are_refused),
+        cmocka_unit_test(a_store_that_is_gone_is_not_made_anew_by_opening_it),
         cmocka_unit_test(a_killed_writer_leaves_all_or_nothing),
         cmocka_unit_test(wherever_a_call_fails_the_blob_is_there_or_it_is_not),
         cmocka_unit_test(a_full_disk_is_said_and_leaves_nothing),
