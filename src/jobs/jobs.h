@@ -175,7 +175,7 @@ enum jobs_answer {
 // Takes the conversion if it is due. Settles also a COMMIT whose answer was lost.
 enum jobs_answer jobs_claim(struct jobs *jobs, const char *id, const char *worker,
                             struct jobs_claimed *out, struct error *err);
-// Ids that are due, oldest first: queued, then converting with an expired lease. At most `limit`.
+// Ids that are due, oldest first: converting with an expired lease, then queued. At most `limit`.
 bool jobs_due(struct jobs *jobs, char (*out_ids)[ID_SIZE], size_t limit, size_t *out_count,
               struct error *err);
 // Puts the lease off by JOBS_LEASE_MS and notes the progress (relaxed connection).

@@ -57,12 +57,13 @@ enum jobs_answer jobs_claim(struct jobs *jobs, const char *id, const char *worke
     return JOBS_ERROR;
 }
 
-// Two questions with one equality each: MariaDB sorts all rows for IN (…) ORDER BY, 86 ms against
-// 0.19 ms with 90,000 queued.
+// Expired leases first: they are few, one for each converter that died, while the queued ones may
+// never come to an end. Two questions with one equality each: MariaDB sorts all rows for IN (…)
+// ORDER BY, 86 ms against 0.19 ms with 90,000 queued.
 bool jobs_due(struct jobs *jobs, char (*out_ids)[ID_SIZE], size_t limit, size_t *out_count,
               struct error *err)
 {
-    static const char *const states[] = {"queued", "converting"};
+    static const char *const states[] = {"converting", "queued"};
     struct jobs_ids ids = {.items = out_ids, .limit = limit};
     for (size_t i = 0; i < 2 && ids.count < limit; i++) {
         if (!sql_query(jobs->durable,

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { FIRST_BACK_OFF_MS = 10000, LONGEST_BACK_OFF_MS = 15 * 60 * 1000 };
+enum { FIRST_BACK_OFF_MS = 15000, LONGEST_BACK_OFF_MS = 15 * 60 * 1000 };
 
 struct leaving {
     const struct jobs_claimed *claimed;
@@ -113,7 +113,8 @@ enum jobs_answer jobs_fail(struct jobs *jobs, const struct jobs_claimed *claimed
     return leave_for_failed(jobs, claimed, &failing, err);
 }
 
-// 10 s, 40 s, 160 s, 640 s: the first try comes soon, the last outlasts a server's restart.
+// At most 15 s, 1, 4 and 15 minutes, at least half of that: the first try comes soon, and all five
+// together outlast ten minutes in which a store does not do its work.
 static int64_t back_off_ms(int64_t failures)
 {
     return clock_backoff_ms((int)(2 * failures - 1), FIRST_BACK_OFF_MS, LONGEST_BACK_OFF_MS);

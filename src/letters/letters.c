@@ -83,7 +83,8 @@ bool letters_due(struct sql *sql, char (*out_ids)[ID_SIZE], size_t limit, size_t
                  struct error *err)
 {
     struct id_list list = {.ids = out_ids, .limit = limit};
-    static const char *const states[] = {"pending", "sending"};
+    // Expired leases first: they are few, and pending letters may never come to an end.
+    static const char *const states[] = {"sending", "pending"};
     for (size_t i = 0; i < 2 && list.count < limit; i++) {
         if (!sql_query(sql,
                        "SELECT id FROM letter WHERE state=? AND wake_at<={now}"

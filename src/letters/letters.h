@@ -63,7 +63,7 @@ bool letters_count(struct sql *sql, const char *dedupe_prefix, int64_t age_ms, i
 
 enum letters_answer { LETTERS_DONE, LETTERS_NOT_YOURS, LETTERS_ERROR };
 
-// Ids of letters that are due, oldest first: pending, then sending with an expired lease. A hint on
+// Ids of letters that are due, oldest first: sending with an expired lease, then pending. A hint on
 // the topic "mp3" names a conversion and means "some letter is due": the notifier asks here.
 bool letters_due(struct sql *sql, char (*out_ids)[ID_SIZE], size_t limit, size_t *out_count,
                  struct error *err);

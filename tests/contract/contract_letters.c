@@ -289,7 +289,7 @@ static void a_sent_letter_is_not_cancelled_any_more(void **state)
     assert_string_equal(fixture_row(jobs, id).mail_state, "sent");
 }
 
-static void due_letters_come_oldest_first_and_pending_before_expired(void **state)
+static void due_letters_come_oldest_first_and_expired_before_pending(void **state)
 {
     struct jobs *jobs = *state;
     add(jobs, "verify/expired");
@@ -299,12 +299,12 @@ static void due_letters_come_oldest_first_and_pending_before_expired(void **stat
     add(jobs, "verify/newest");
     char ids[4][ID_SIZE];
     assert_int_equal(due(jobs, ids, 4), 3);
+    assert_string_equal(ids[0], expired.id);
     assert_int_equal(fixture_integer(jobs,
                                      "SELECT COUNT(*) FROM letter WHERE id=?"
                                      " AND dedupe='verify/newer'",
-                                     ids[0]),
+                                     ids[1]),
                      1);
-    assert_string_equal(ids[2], expired.id);
     assert_int_equal(due(jobs, ids, 2), 2);
 }
 
@@ -343,7 +343,7 @@ int main(void)
         TEST(a_stale_claim_changes_nothing),
         TEST(letters_of_a_conversion_are_cancelled_and_others_are_not),
         TEST(a_sent_letter_is_not_cancelled_any_more),
-        TEST(due_letters_come_oldest_first_and_pending_before_expired),
+        TEST(due_letters_come_oldest_first_and_expired_before_pending),
         TEST(letters_are_counted_by_the_beginning_of_their_dedupe_text),
     };
     sql_under_test_start();
