@@ -49,15 +49,25 @@ static bool rest(struct gateway_janitor *janitor, int64_t ms)
     return is_stopping;
 }
 
-static bool open_stores(struct gateway_janitor *janitor, struct error *err)
+static bool open_jobs(struct gateway_janitor *janitor, struct error *err)
 {
     if (janitor->jobs == NULL)
         janitor->jobs = jobs_open(janitor->config->jobs, err);
-    if (janitor->jobs == NULL || !jobs_ready(janitor->jobs, err))
-        return false;
+    return janitor->jobs != NULL && jobs_ready(janitor->jobs, err);
+}
+
+static bool open_blobs(struct gateway_janitor *janitor, struct error *err)
+{
     if (janitor->blobs == NULL)
         janitor->blobs = blobs_open(janitor->config->blobs, err);
     return janitor->blobs != NULL;
+}
+
+// After trouble: a connection that broke is of no use any more.
+static void close_stores(struct gateway_janitor *janitor)
+{
+    blobs_close(TAKE(janitor->blobs));
+    jobs_close(TAKE(janitor->jobs));
 }
 
 static bool sweep_rows(struct gateway_janitor *janitor, struct error *err)
@@ -84,6 +94,8 @@ static bool delete_one(struct gateway_janitor *janitor, const struct conversion 
     return true;
 }
 
+// One that cannot be removed now must not keep those behind it, which are due together with it ever
+// after.
 static bool delete_rows(struct gateway_janitor *janitor, struct error *err)
 {
     struct conversion *taken = alloc_zeroed(DELETE_BATCH, sizeof *taken);
@@ -91,9 +103,10 @@ static bool delete_rows(struct gateway_janitor *janitor, struct error *err)
     bool is_well = true;
     do {
         is_well = jobs_take_deleting(janitor->jobs, taken, DELETE_BATCH, &count, err);
-        for (size_t i = 0; is_well && i < count; i++) {
+        size_t taken_count = is_well ? count : 0;
+        for (size_t i = 0; i < taken_count; i++) {
             log_conversion(taken[i].id);
-            is_well = delete_one(janitor, &taken[i], err);
+            is_well = delete_one(janitor, &taken[i], err) && is_well;
             log_conversion(NULL);
         }
     } while (is_well && count == DELETE_BATCH && !rest(janitor, PAUSE_MS));
@@ -163,8 +176,8 @@ static bool measure(struct gateway_janitor *janitor, struct error *err)
 
 static bool tidy(struct gateway_janitor *janitor, struct error *err)
 {
-    return open_stores(janitor, err) && sweep_rows(janitor, err) && delete_rows(janitor, err) &&
-           collect(janitor, err) && measure(janitor, err);
+    return open_jobs(janitor, err) && sweep_rows(janitor, err) && measure(janitor, err) &&
+           open_blobs(janitor, err) && delete_rows(janitor, err) && collect(janitor, err);
 }
 
 static void note(struct gateway_janitor *janitor, bool is_well, const struct error *err)
@@ -182,13 +195,15 @@ static void *run(void *context)
     int64_t pause_ms;
     do {
         struct error err = {0};
-        note(janitor, tidy(janitor, &err), &err);
+        bool is_well = tidy(janitor, &err);
+        note(janitor, is_well, &err);
+        if (!is_well)
+            close_stores(janitor);
         // Replicas must not march in step.
         pause_ms = SWEEP_EVERY_MS - SWEEP_JITTER_MS +
                    (int64_t)(id_random_u64() % (2ULL * SWEEP_JITTER_MS));
     } while (!rest(janitor, pause_ms));
-    blobs_close(janitor->blobs);
-    jobs_close(janitor->jobs);
+    close_stores(janitor);
     return NULL;
 }
 
