@@ -141,15 +141,17 @@ static bool set_limits(const struct converter_child *child)
 }
 
 // Signals are blocked since before the fork: a handler of the parent's must not run here, where it
-// would write into descriptors that both share.
+// would write into descriptors that both share. Who stops a service may send SIGTERM to all of its
+// processes at once (systemd does): to the child that is none of its business, and dying of it
+// would look like a crash. It dies by SIGKILL, with its parent at the latest.
 static bool set_signals(void)
 {
-    struct sigaction by_default = {.sa_handler = SIG_DFL};
+    struct sigaction by_default = {.sa_handler = SIG_DFL}, ignored = {.sa_handler = SIG_IGN};
     sigset_t none;
     sigemptyset(&none);
-    return sigaction(SIGPIPE, &by_default, NULL) == 0 &&
-           sigaction(SIGTERM, &by_default, NULL) == 0 &&
-           sigaction(SIGINT, &by_default, NULL) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0;
+    return sigaction(SIGPIPE, &by_default, NULL) == 0 && sigaction(SIGTERM, &ignored, NULL) == 0 &&
+           sigaction(SIGINT, &ignored, NULL) == 0 && sigaction(SIGHUP, &ignored, NULL) == 0 &&
+           sigprocmask(SIG_SETMASK, &none, NULL) == 0;
 }
 
 static bool set_descriptors(const struct converter_child *child, int report_fd)

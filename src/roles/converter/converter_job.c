@@ -242,6 +242,8 @@ static bool take_verdict(struct converter_job *job, const struct converter_child
         break;
     }
     postpone_for_result(out, verdict->detail);
+    out->reason.kind =
+        ERROR_UNAVAILABLE; // the machine may be why: the next one would fare no better
     return false;
 }
 
