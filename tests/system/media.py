@@ -19,6 +19,13 @@ def make_video(path: Path, seconds: float = 3, size: str = "160x120", audio: boo
     return path
 
 
+def long_video(path: Path, seconds: int) -> Path:
+    """Half a minute over and over, so that it is there at once."""
+    part = make_video(path.with_name("part-of-" + path.name), 30, "64x64")
+    ffmpeg("-stream_loop", seconds // 30 - 1, "-i", part, "-c", "copy", "-movflags", "+faststart", path)
+    return path
+
+
 def probe(path: Path, entries: str = "format=duration,format_name") -> dict:
     output = subprocess.run(["ffprobe", "-v", "error", "-show_entries", entries, "-of",
                              "default=noprint_wrappers=1", path], check=True, capture_output=True,
