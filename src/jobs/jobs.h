@@ -149,7 +149,8 @@ bool jobs_retry(struct jobs *jobs, const char *owner, const char *id, struct con
 // letters about it were asked for within an hour.
 bool jobs_letter_again(struct jobs *jobs, const char *owner, const char *id, struct error *err);
 
-// A link that needs no log-in: the token is shown once and stored as SHA-256.
+// A link that needs no log-in: the token is shown once and stored as SHA-256. CONFLICT when the
+// conversion is not ready, TOO_LARGE when it has 100 links.
 bool jobs_link_create(struct jobs *jobs, const char *owner, const char *id, int64_t lifetime_ms,
                       char out_token[TOKEN_SIZE], struct error *err);
 // NOT_FOUND when it is unknown or over, or the conversion is not ready.

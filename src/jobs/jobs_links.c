@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LETTERS_AN_HOUR = 5, HOUR_MS = 60 * 60 * 1000, DEDUPE_SIZE = 96 };
+enum { LETTERS_AN_HOUR = 5, HOUR_MS = 60 * 60 * 1000, DEDUPE_SIZE = 96, LINKS_LIMIT = 100 };
 
 bool jobs_add_link(struct sql *sql, const char *id, int64_t expires_at_ms,
                    char out_token[TOKEN_SIZE], struct error *err)
@@ -20,15 +20,31 @@ bool jobs_add_link(struct sql *sql, const char *id, int64_t expires_at_ms,
         SQL_VALUES(SQL_TEXT(hash), SQL_TEXT(id), SQL_INTEGER(expires_at_ms)), NULL, err);
 }
 
+static bool note_count(const struct sql_row *row, void *context)
+{
+    *(int64_t *)context = sql_row_integer(row, 0);
+    return true;
+}
+
+static bool count_links(struct jobs *jobs, const char *id, int64_t *out, struct error *err)
+{
+    return sql_query(jobs->durable, "SELECT COUNT(*) FROM link WHERE conversion=?",
+                     SQL_VALUES(SQL_TEXT(id)), note_count, out, err);
+}
+
+// Two at once may pass the limit by one, which harms nobody.
 bool jobs_link_create(struct jobs *jobs, const char *owner, const char *id, int64_t lifetime_ms,
                       char out_token[TOKEN_SIZE], struct error *err)
 {
     struct conversion row;
-    int64_t now_ms = 0;
-    if (!jobs_find(jobs, owner, id, &row, err) || !sql_now_ms(jobs->durable, &now_ms, err))
+    int64_t now_ms = 0, count = 0;
+    if (!jobs_find(jobs, owner, id, &row, err) || !sql_now_ms(jobs->durable, &now_ms, err) ||
+        !count_links(jobs, row.id, &count, err))
         return error_prefix(err, "create link");
     if (strcmp(row.state, "ready") != 0)
         return error_set(err, ERROR_CONFLICT, "the conversion is not ready");
+    if (count >= LINKS_LIMIT)
+        return error_set(err, ERROR_TOO_LARGE, "the conversion has %d links", LINKS_LIMIT);
     return jobs_add_link(jobs->durable, id, now_ms + lifetime_ms, out_token, err) ||
            error_prefix(err, "create link");
 }

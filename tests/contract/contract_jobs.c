@@ -430,6 +430,19 @@ static void a_letter_is_sent_again_five_times_an_hour(void **state)
     assert_true(jobs_letter_again(jobs, fixture_alice, id, &err));
 }
 
+static void a_conversion_has_a_hundred_links_at_most(void **state)
+{
+    struct jobs *jobs = *state;
+    struct error err = {0};
+    char id[ID_SIZE], token[TOKEN_SIZE];
+    fixture_ready(jobs, id);
+    // One is in its letter.
+    for (int i = 1; i < 100; i++)
+        assert_true(jobs_link_create(jobs, fixture_alice, id, 60000, token, &err));
+    assert_false(jobs_link_create(jobs, fixture_alice, id, 60000, token, &err));
+    assert_int_equal(err.kind, ERROR_TOO_LARGE);
+}
+
 static void a_link_works_until_it_is_over_and_is_stored_as_a_hash(void **state)
 {
     struct jobs *jobs = *state;
@@ -493,6 +506,7 @@ int main(void)
         TEST(a_failed_conversion_is_tried_again_with_fresh_budgets),
         TEST(only_a_failed_conversion_with_its_source_can_be_retried),
         TEST(a_letter_is_sent_again_five_times_an_hour),
+        TEST(a_conversion_has_a_hundred_links_at_most),
         TEST(a_link_works_until_it_is_over_and_is_stored_as_a_hash),
         TEST(a_database_without_its_tables_is_not_ready),
     };

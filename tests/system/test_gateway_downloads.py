@@ -86,6 +86,15 @@ def test_what_is_not_ready_is_a_conflict(service, owner):
         assert (answer.status, answer.code) == (409, failed["error"]["code"])
 
 
+def test_links_to_one_conversion_are_limited(service, owner, video):
+    identifier = service.upload(owner, video).json["id"]
+    service.wait_for(owner, identifier, "ready")
+    path = f"/api/v1/conversions/{identifier}/links"
+    answers = [service.request("POST", path, token=owner) for _ in range(100)]
+    assert [answer.status for answer in answers] == [201] * 99 + [429]
+    assert answers[-1].code == "too_many_links"
+
+
 def test_a_link_works_without_a_log_in(service, owner, ready):
     answer = service.request("POST", f"/api/v1/conversions/{ready['id']}/links", token=owner)
     assert answer.status == 201 and answer.json["expires_at"] <= ready["expires_at"][:-4] + "999Z"

@@ -125,6 +125,9 @@ void gateway_link_create(struct http_exchange *exchange)
         http_reply_json(exchange, 201,
                         json_pack("{s:s, s:o}", "url", url, "expires_at",
                                   gateway_time_json(clock_now_ms() + lifetime_ms)));
+    } else if (err.kind == ERROR_TOO_LARGE) {
+        http_reply_problem(exchange, 429, "too_many_links",
+                           "A hundred links to one conversion are enough.");
     } else {
         gateway_reply_jobs_error(exchange, &err);
     }
