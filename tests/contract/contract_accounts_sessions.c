@@ -223,9 +223,11 @@ static void the_eleventh_session_ends_the_one_used_longest_ago(void **state)
     struct accounts *accounts = *state;
     struct account bob = make_account(accounts, "bob@example.org");
     char tokens[SESSIONS_LIMIT + 1][REFRESH_TOKEN_SIZE], next[REFRESH_TOKEN_SIZE];
-    for (size_t i = 0; i < SESSIONS_LIMIT; i++)
+    for (size_t i = 0; i < SESSIONS_LIMIT; i++) {
         begin(accounts, bob.id, tokens[i]);
-    sql_under_test_change("UPDATE session SET used_at=used_at-60000");
+        // A second apart: two log-ins within one millisecond have no order.
+        sql_under_test_change("UPDATE session SET used_at=used_at-1000");
+    }
     // The oldest is used, so it is the second that nobody used for longest.
     assert_int_equal(refresh(accounts, tokens[0], next), ERROR_NONE);
     memcpy(tokens[0], next, sizeof next);
