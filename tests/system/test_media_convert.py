@@ -147,8 +147,9 @@ def test_ac3_is_decoded_as_ffmpeg_decodes_it(make, tmp_path, codec):
     path, _ = make(f"{codec}.mp4", ("-c:a", codec, "-b:a", "192k"))
     mp3 = convert(path, tmp_path / "out.mp3")
     before, after = decode(path, 48000, 2), decode(mp3, 48000, 2)
-    assert len(before) == len(after)
-    assert correlation(before, after) >= 0.99
+    # FFmpeg 7 notes in the file where the last frame's sound ends, and decodes that frame whole.
+    assert 0 <= len(before) - len(after) < 2 * 1536
+    assert correlation(before[:len(after)], after) >= 0.99
 
 
 def test_surround_is_mixed_down_to_stereo(make, tmp_path):
