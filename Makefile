@@ -6,7 +6,7 @@ SANITIZED ?= build-asan
 .PHONY: all run test check asan format install bench clean help
 
 all: $(BUILD)/build.ninja ## build the release programs: build/unreel and build/unreel-media
-	ninja -C $(BUILD)
+	ninja -C $(BUILD) unreel unreel-media
 
 $(BUILD)/build.ninja:
 	scripts/setup build
@@ -21,7 +21,8 @@ run: all ## build and serve on http://127.0.0.1:8080, data in ./data
 
 test: ## install what the tests need, build, run them all
 	scripts/setup test
-	$(MAKE) all
+	$(MAKE) $(BUILD)/build.ninja
+	ninja -C $(BUILD)
 	scripts/run-tests $(BUILD)
 
 asan: ## the same tests under AddressSanitizer, UBSan and LeakSanitizer
@@ -43,7 +44,7 @@ bench: all ## compare with ffmpeg and nginx, side by side; prints ratios
 	bench/bench $(BUILD)
 
 install: all ## into /usr/local, or DESTDIR
-	meson install -C $(BUILD)
+	meson install -C $(BUILD) --no-rebuild
 
 clean:
 	rm -rf $(BUILD) $(SANITIZED) build-clang
