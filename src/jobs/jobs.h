@@ -214,8 +214,9 @@ enum jobs_answer jobs_give_back(struct jobs *jobs, const struct jobs_claimed *cl
 // ---- the sweeps: any process, any number of replicas
 // ---------------------------------------------
 
-// Due rows with a used-up budget → failed(gave_up); stale uploads → deleting; expired ready and
-// failed → deleting. At most 50 rows a call.
+// Rows that a clock set back would let sleep are woken; due rows with a used-up budget →
+// failed(gave_up); stale uploads → deleting; expired ready and failed → deleting. At most 50 rows a
+// call.
 bool jobs_sweep(struct jobs *jobs, int64_t retention_ms, int64_t *out_moved, struct error *err);
 
 // Rows at `deleting` that are due, each taken for a minute. The caller removes the blobs (the named

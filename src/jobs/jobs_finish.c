@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { FIRST_BACK_OFF_MS = 15000, LONGEST_BACK_OFF_MS = 15 * 60 * 1000 };
+enum { FIRST_BACK_OFF_MS = 15000 };
 
 struct leaving {
     const struct jobs_claimed *claimed;
@@ -117,7 +117,7 @@ enum jobs_answer jobs_fail(struct jobs *jobs, const struct jobs_claimed *claimed
 // together outlast ten minutes in which a store does not do its work.
 static int64_t back_off_ms(int64_t failures)
 {
-    return clock_backoff_ms((int)(2 * failures - 1), FIRST_BACK_OFF_MS, LONGEST_BACK_OFF_MS);
+    return clock_backoff_ms((int)(2 * failures - 1), FIRST_BACK_OFF_MS, JOBS_WAIT_LONGEST_MS);
 }
 
 // Only the owner of the claim changes the budgets while converting, so what it read at the claim is

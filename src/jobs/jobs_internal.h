@@ -11,7 +11,11 @@ struct jobs {
         *relaxed; // leases, progress, upload deadlines: losing the last of them loses nothing
 };
 
-enum { JOBS_BATCH = 50, JOBS_WORKER_SIZE = 64 };
+enum {
+    JOBS_BATCH = 50,
+    JOBS_WORKER_SIZE = 64,
+    JOBS_WAIT_LONGEST_MS = 15 * 60 * 1000, // of every back-off, and more than a lease
+};
 
 // ---- rows
 

@@ -93,6 +93,38 @@ static bool free_keys_body(struct sql *sql, void *context, struct error *err)
     return true;
 }
 
+static bool wake_body(struct sql *sql, void *context, struct error *err)
+{
+    struct batch *batch = context;
+    batch->moved = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        if (!sql_execute(sql,
+                         "UPDATE conversion SET wake_at={now}+? WHERE id=? AND state=?"
+                         " AND wake_at>{now}+?",
+                         SQL_VALUES(SQL_INTEGER(JOBS_LEASE_MS), SQL_TEXT(batch->ids[i]),
+                                    SQL_TEXT(batch->from_state), SQL_INTEGER(JOBS_WAIT_LONGEST_MS)),
+                         NULL, err))
+            return false;
+    return true;
+}
+
+// No back-off and no lease is that long: the database's clock was set back, and these would sleep
+// for as far as it was. A running one is renewed before its minute is over.
+static bool wake_sleepers(struct jobs *jobs, struct batch *batch, struct error *err)
+{
+    static const char *const states[] = {"queued", "converting", "deleting"};
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        batch->from_state = states[i];
+        if (!run_batch(jobs, batch,
+                       "SELECT id FROM conversion WHERE state=? AND wake_at>{now}+? LIMIT ?",
+                       SQL_VALUES(SQL_TEXT(states[i]), SQL_INTEGER(JOBS_WAIT_LONGEST_MS),
+                                  SQL_INTEGER(JOBS_BATCH)),
+                       wake_body, err))
+            return error_prefix(err, "wake sleeping conversions");
+    }
+    return letters_wake_sleepers(jobs->durable, err);
+}
+
 static const char due_query[] =
     "SELECT id FROM conversion WHERE state=? AND wake_at<={now} ORDER BY wake_at LIMIT ?";
 
@@ -100,6 +132,8 @@ bool jobs_sweep(struct jobs *jobs, int64_t retention_ms, int64_t *out_moved, str
 {
     struct batch batch = {.retention_ms = retention_ms};
     *out_moved = 0;
+    if (!wake_sleepers(jobs, &batch, err))
+        return false;
     if (!run_batch(jobs, &batch,
                    "SELECT id FROM conversion WHERE state='converting' AND wake_at<={now}"
                    " AND failures>=? ORDER BY wake_at LIMIT ?",

@@ -41,6 +41,18 @@ bool letters_cancel(struct sql *sql, const char *conversion, struct error *err)
                        SQL_VALUES(SQL_TEXT(conversion)), NULL, err);
 }
 
+bool letters_wake_sleepers(struct sql *sql, struct error *err)
+{
+    static const char *const states[] = {"pending", "sending"};
+    for (size_t i = 0; i < 2; i++)
+        if (!sql_execute(sql, "UPDATE letter SET wake_at={now}+? WHERE state=? AND wake_at>{now}+?",
+                         SQL_VALUES(SQL_INTEGER(LETTER_LEASE_MS), SQL_TEXT(states[i]),
+                                    SQL_INTEGER(LONGEST_BACK_OFF_MS)),
+                         NULL, err))
+            return error_prefix(err, "wake sleeping letters");
+    return true;
+}
+
 bool letters_forget(struct sql *sql, const char *conversion, struct error *err)
 {
     return sql_execute(sql, "DELETE FROM letter WHERE conversion=?",

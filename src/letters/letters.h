@@ -49,6 +49,9 @@ bool letters_add(struct sql *sql, const struct letters_new *letter, struct error
 // pending or sending → cancelled for all letters of a conversion, inside the caller's transaction.
 // A notifier that is just sending one finds out when it renews before the mail's final dot.
 bool letters_cancel(struct sql *sql, const char *conversion, struct error *err);
+// Rows that sleep longer than any back-off: the database's clock was set back. They are due within
+// a minute. Each call is one statement a state.
+bool letters_wake_sleepers(struct sql *sql, struct error *err);
 // Removes all letters of a conversion, inside the caller's transaction.
 bool letters_forget(struct sql *sql, const char *conversion, struct error *err);
 // How many letters, written within the last `age_ms`, have a dedupe text that starts so.

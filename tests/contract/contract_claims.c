@@ -364,6 +364,30 @@ static void what_has_expired_is_deleted_and_what_has_not_is_kept(void **state)
     assert_true(fixture_is(jobs, queued, "queued"));
 }
 
+static void a_clock_that_is_set_back_lets_nothing_sleep(void **state)
+{
+    struct jobs *jobs = *state;
+    struct error err = {0};
+    struct jobs_claimed running = fixture_claimed(jobs);
+    char queued[ID_SIZE], due[4][ID_SIZE];
+    fixture_queued(jobs, queued);
+    fixture_pass(jobs, -DAY_MS); // seen from the rows
+    size_t count = 0;
+    int64_t moved = 0;
+    assert_true(jobs_due(jobs, due, 4, &count, &err));
+    assert_int_equal(count, 0);
+    assert_true(jobs_sweep(jobs, FIXTURE_RETENTION_MS, &moved, &err));
+    fixture_pass(jobs, JOBS_LEASE_MS - 1000);
+    assert_int_equal(jobs_renew(jobs, running.conversion.id, running.claim, 0, &err), JOBS_DONE);
+    fixture_pass(jobs, 2000);
+    assert_true(jobs_due(jobs, due, 4, &count, &err));
+    assert_int_equal(count, 1);
+    assert_string_equal(due[0], queued);
+    fixture_pass(jobs, JOBS_LEASE_MS);
+    assert_true(jobs_due(jobs, due, 4, &count, &err));
+    assert_int_equal(count, 2);
+}
+
 static void a_sweep_moves_fifty_rows_at_most(void **state)
 {
     struct jobs *jobs = *state;
@@ -556,6 +580,7 @@ int main(void)
         TEST(leases_that_always_expire_end_in_gave_up_by_the_sweep),
         TEST(the_last_attempt_given_back_can_be_claimed_again),
         TEST(what_has_expired_is_deleted_and_what_has_not_is_kept),
+        TEST(a_clock_that_is_set_back_lets_nothing_sleep),
         TEST(a_sweep_moves_fifty_rows_at_most),
         TEST(a_deletion_is_taken_for_a_minute_and_ends_in_a_tombstone),
         TEST(only_deleting_conversions_become_deleted),

@@ -308,6 +308,22 @@ static void due_letters_come_oldest_first_and_expired_before_pending(void **stat
     assert_int_equal(due(jobs, ids, 2), 2);
 }
 
+static void a_clock_that_is_set_back_lets_no_letter_sleep(void **state)
+{
+    struct jobs *jobs = *state;
+    struct error err = {0};
+    add(jobs, "verify/sending");
+    claim_next(jobs);
+    add(jobs, "verify/pending");
+    fixture_pass(jobs, -24 * 60 * 60 * 1000); // seen from the rows
+    char ids[4][ID_SIZE];
+    assert_int_equal(due(jobs, ids, 4), 0);
+    assert_true(letters_wake_sleepers(jobs_sql(jobs), &err));
+    assert_int_equal(due(jobs, ids, 4), 0);
+    fixture_pass(jobs, LETTER_LEASE_MS + 1);
+    assert_int_equal(due(jobs, ids, 4), 2);
+}
+
 static void letters_are_counted_by_the_beginning_of_their_dedupe_text(void **state)
 {
     struct jobs *jobs = *state;
@@ -344,6 +360,7 @@ int main(void)
         TEST(letters_of_a_conversion_are_cancelled_and_others_are_not),
         TEST(a_sent_letter_is_not_cancelled_any_more),
         TEST(due_letters_come_oldest_first_and_expired_before_pending),
+        TEST(a_clock_that_is_set_back_lets_no_letter_sleep),
         TEST(letters_are_counted_by_the_beginning_of_their_dedupe_text),
     };
     sql_under_test_start();
