@@ -22,7 +22,8 @@
 static const int64_t form_overhead_bytes = INT64_C(1) << 20; // boundaries and fields, generously
 static const int64_t spare_bytes = INT64_C(16) << 20;        // a store is never filled to the brim
 enum {
-    DEADLINE_MS = 10 * 60 * 1000, // without progress
+    // Without progress. Until then the row of an upload whose gateway died refuses the same key.
+    DEADLINE_MS = 2 * 60 * 1000,
     EXTEND_EVERY_MS = 30 * 1000,
     LONGEST_MS = 12 * 60 * 60 * 1000,
 };
