@@ -267,7 +267,10 @@ static bool visit_edts(struct parser *parser, const struct box *box)
     if (!read_body(parser, box, &version, 1))
         return false;
     parser->track->has_wide_edits = version == 1;
-    return read_table(parser, box, 8, version == 1 ? 20 : 12, &parser->track->edits);
+    if (!read_table(parser, box, 8, version == 1 ? 20 : 12, &parser->track->edits))
+        return false;
+    return parser->track->edits.count <= MEDIA_EDITS ||
+           media_fail(parser->why, "too_complex", NULL);
 }
 
 static bool visit_trak(struct parser *parser, const struct box *box)

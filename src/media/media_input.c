@@ -6,6 +6,7 @@
 
 #include <libavutil/mem.h>
 #include <string.h>
+#include <time.h>
 
 enum { BUFFER_BYTES = 64 * 1024 };
 
@@ -21,6 +22,9 @@ struct media_input {
     int fd;
     int64_t position;
     int64_t file_bytes;
+    bool is_opening;
+    bool is_too_slow;
+    int64_t open_until_ms; // by the processor's clock
     unsigned patch_count;
     struct patch patches[PATCHES];
     AVIOContext *io;
@@ -43,9 +47,18 @@ static void apply_patches(const struct media_input *input, uint8_t *bytes, int s
     }
 }
 
+static int64_t processor_ms(void)
+{
+    return (int64_t)clock() * 1000 / CLOCKS_PER_SEC;
+}
+
 static int read_bytes(void *context, uint8_t *out, int size)
 {
     struct media_input *input = context;
+    if (input->is_opening && processor_ms() > input->open_until_ms)
+        input->is_too_slow = true;
+    if (input->is_too_slow)
+        return AVERROR_EXIT;
     struct error err;
     ssize_t got = file_read_at(input->fd, out, (size_t)size, input->position, &err);
     if (got < 0)
@@ -117,10 +130,14 @@ static bool open_format(struct media_input *input, struct media_failure *why)
     av_dict_set(&options, "use_absolute_path", "0", 0);
     av_dict_set(&options, "ignore_chapters", "1", 0);
     const AVInputFormat *mov = av_find_input_format("mov");
+    input->is_opening = true;
+    input->open_until_ms = processor_ms() + MEDIA_HEADER_PROCESSOR_MS;
     int result = avformat_open_input(&input->format, NULL, mov, &options);
+    input->is_opening = false;
     av_dict_free(&options);
-    if (result == AVERROR(ENOMEM))
-        return media_fail(why, "internal", "There is not enough memory.");
+    // What the demuxer allocates is as large as the file says.
+    if (input->is_too_slow || result == AVERROR(ENOMEM))
+        return media_fail(why, "too_complex", NULL);
     if (result < 0)
         return media_fail(why, "not_media", "This file's index is damaged.");
     return true;

@@ -10,7 +10,7 @@
 
 struct media_input;
 
-// NULL on failure. Codes: not_media, unsupported_codec, internal.
+// NULL on failure. Codes: not_media, too_complex, internal.
 struct media_input *media_input_open(int fd, const struct media_boxes *boxes,
                                      const struct media_track *track, bool is_table_hidden,
                                      struct media_failure *why);

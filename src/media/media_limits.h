@@ -6,8 +6,10 @@ enum {
     MEDIA_INDEX_BYTES = 64 * 1024 * 1024, // moov
     MEDIA_BOXES = 100000,                 // visited by our own parser
     MEDIA_TRACKS = 64,                    // seen by our own parser
+    MEDIA_EDITS = 4096,                   // of one track; libavformat repeats samples for each
     MEDIA_STREAMS = 16,                   // seen by libavformat
     MEDIA_PACKET_BYTES = 8 * 1024 * 1024,
+    MEDIA_HEADER_PROCESSOR_MS = 5000, // libavformat looks each tag up among all others
     MEDIA_FRAME_SAMPLES = 256 * 1024,
     MEDIA_CHANNELS = 8,
     MEDIA_LOWEST_RATE_HZ = 4000,

@@ -26,6 +26,7 @@ struct media_samples {
     uint32_t left_in_chunk;
     uint32_t sample; // how many were given
     int64_t position;
+    int64_t bytes; // of the samples given
     uint32_t time_run;
     uint32_t left_in_time_run;
     uint32_t delta;
@@ -68,8 +69,8 @@ static struct window open_window(int fd, const struct media_table *table, uint32
 bool media_samples_can_walk(const struct media_boxes *boxes, const struct media_track *track)
 {
     return !boxes->is_fragmented && track->format_count == 1 && !track->has_compact_sizes &&
-           track->timescale > 0 && track->times.count > 0 && track->chunks.count > 0 &&
-           track->sizes.count > 0 && track->offsets.count > 0;
+           track->timescale > 0 && track->timescale <= INT32_MAX && track->times.count > 0 &&
+           track->chunks.count > 0 && track->sizes.count > 0 && track->offsets.count > 0;
 }
 
 struct media_samples *media_samples_open(int fd, const struct media_boxes *boxes,
@@ -165,6 +166,12 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+// 34 years: so far times can be told on the clock of any rate without an overflow.
+static int64_t latest_time(const struct media_track *track)
+{
+    return (int64_t)track->timescale << 30;
+}
+
 int media_samples_next(struct media_samples *samples, struct media_sample *out,
                        struct media_failure *why)
 {
@@ -191,8 +198,10 @@ int media_samples_next(struct media_samples *samples, struct media_sample *out,
     out->time = samples->time;
     out->duration = (int64_t)count * samples->delta;
     samples->position += out->size_bytes;
+    samples->bytes += out->size_bytes;
     samples->time += out->duration;
-    if (samples->time > INT64_MAX / 4) {
+    // Chunks that lie over each other would make a small file the work of a huge one.
+    if (samples->bytes > samples->file_bytes || samples->time > latest_time(samples->track)) {
         media_fail(why, "not_media", "This file's index is damaged.");
         return -1;
     }
@@ -212,7 +221,7 @@ bool media_samples_total(int fd, const struct media_track *track, int64_t *out,
         if (run == NULL)
             return false;
         uint64_t ticks = (uint64_t)big_endian_32(run) * big_endian_32(run + 4);
-        if (ticks > (uint64_t)(INT64_MAX / 4 - *out))
+        if (ticks > (uint64_t)(latest_time(track) - *out))
             return media_fail(why, "not_media", "This file's index is damaged.");
         *out += (int64_t)ticks;
     }

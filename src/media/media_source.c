@@ -12,6 +12,8 @@
 #include <libavformat/avformat.h>
 #include <libavutil/avutil.h>
 
+static const int64_t LONGEST_MS = INT64_MAX / 4;
+
 struct media_source {
     struct media_boxes boxes;
     const struct media_track *track;
@@ -31,14 +33,21 @@ struct media_source {
     int64_t end_ms; // where the demuxed audio ends on the stream's own clock
 };
 
+// A header may announce any number: what is beyond all sense is a very long time.
+static int64_t to_ms(uint64_t duration, uint32_t timescale)
+{
+    double ms = (double)duration * 1000 / timescale;
+    return ms < (double)LONGEST_MS ? (int64_t)ms : LONGEST_MS;
+}
+
 static int64_t duration_of_track_ms(const struct media_boxes *boxes,
                                     const struct media_track *track)
 {
     // The longer of the two clocks would count a video that goes on after its sound.
     if (track->timescale > 0 && track->duration > 0)
-        return (int64_t)((double)track->duration * 1000 / track->timescale);
+        return to_ms(track->duration, track->timescale);
     if (boxes->is_fragmented && boxes->timescale > 0)
-        return (int64_t)((double)boxes->duration * 1000 / boxes->timescale);
+        return to_ms(boxes->duration, boxes->timescale);
     return 0;
 }
 
@@ -159,7 +168,7 @@ void media_source_close(struct media_source *source)
 
 static void note_end(struct media_source *source, const AVPacket *packet)
 {
-    if (packet->pts == AV_NOPTS_VALUE)
+    if (packet->pts == AV_NOPTS_VALUE || packet->pts > INT64_MAX - packet->duration)
         return;
     int64_t end_ms =
         av_rescale_q(packet->pts + packet->duration, time_base(source), (AVRational){1, 1000});
@@ -205,8 +214,9 @@ static bool feed(struct media_source *source, struct media_failure *why)
     int result = read_packet(source, why);
     if (result == AVERROR_EXIT)
         return false;
+    // A packet is as large as the file says.
     if (result == AVERROR(ENOMEM))
-        return media_fail(why, "internal", "There is not enough memory.");
+        return media_fail(why, "too_complex", NULL);
     if (result < 0) {
         source->is_drained = true;
         avcodec_send_packet(source->decoder, NULL);

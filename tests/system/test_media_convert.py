@@ -416,6 +416,53 @@ def test_the_child_names_the_code(make, tmp_path):
     assert child(path, tmp_path / "out.mp3", "--preset", "loud")[-1].startswith("fail internal ")
 
 
+def grow(data: bytearray, boxes: tuple, at: int, gone: int, piece: bytes) -> bytes:
+    """`piece` in place of `gone` bytes; the boxes around it take its size. The index stands last."""
+    for name in boxes:
+        start = data.index(name) - 4
+        size = int.from_bytes(data[start:start + 4], "big") + len(piece) - gone
+        data[start:start + 4] = size.to_bytes(4, "big")
+    data[at:at + gone] = piece
+    return bytes(data)
+
+
+def box(name: bytes, *content: bytes) -> bytes:
+    body = b"".join(content)
+    return (len(body) + 8).to_bytes(4, "big") + name + body
+
+
+def test_an_announced_length_beyond_all_sense_is_too_long(make, tmp_path):
+    path, _ = make("aac.mp4")
+    data = bytearray(path.read_bytes())
+    head = data.index(b"mdhd") - 4
+    wide = box(b"mdhd", b"\1\0\0\0", bytes(16), (1).to_bytes(4, "big"), b"\xff" * 7 + b"\xfe",
+               bytes(4))
+    (tmp_path / "long.mp4").write_bytes(grow(data, (b"moov", b"trak", b"mdia"), head, 32, wide))
+    assert child(tmp_path / "long.mp4", tmp_path / "out.mp3", "--max-duration-ms",
+                 60000)[-1].startswith("fail too_long ")
+
+
+def test_a_hundred_thousand_tags_are_too_complex(make, tmp_path):
+    path, _ = make("aac.mp4")
+    zero = bytes(4)
+    tags = b"".join(box(b"----", box(b"mean", zero, b"com"), box(b"name", zero, b"%08x" % i),
+                        box(b"data", b"\0\0\0\1", zero, b"x")) for i in range(100000))
+    handler = box(b"hdlr", bytes(8), b"mdir", bytes(13))
+    udta = box(b"udta", box(b"meta", zero, handler, box(b"ilst", tags)))
+    data = bytearray(path.read_bytes())
+    (tmp_path / "tags.mp4").write_bytes(grow(data, (b"moov",), len(data), 0, udta))
+    assert child(tmp_path / "tags.mp4", tmp_path / "out.mp3")[-1].startswith("fail too_complex ")
+
+
+def test_a_sample_of_two_gigabytes_is_the_files_fault(make, tmp_path):
+    path, _ = make("fragments.mp4", ("-c:a", "aac", "-movflags", "+frag_keyframe+empty_moov"))
+    data = bytearray(path.read_bytes())
+    size = data.index(b"trun") + 4 + 16  # behind the first duration
+    data[size:size + 4] = b"\x7f\xff\xff\xff"
+    (tmp_path / "large.mp4").write_bytes(data)
+    assert child(tmp_path / "large.mp4", tmp_path / "out.mp3")[-1].startswith("fail too_complex ")
+
+
 def test_a_full_disk_is_no_fault_of_the_file(make, tmp_path):
     path, _ = make("aac.mp4")
     if not os.access("/dev/full", os.W_OK):

@@ -15,7 +15,7 @@
 
 // A file that is built box by box; begin/end fill in the sizes.
 struct maker {
-    unsigned char bytes[8192];
+    unsigned char bytes[65536];
     size_t size;
 };
 
@@ -397,6 +397,71 @@ static void an_end_within_a_tick_of_the_last_sample_is_the_last_sample(void **st
     assert_int_equal(read_edits(shape, &presented), MEDIA_EDITS_COMPLEX);
 }
 
+static void thousands_of_edits_are_too_complex(void **state)
+{
+    (void)state;
+    struct maker maker;
+    struct shape shape = plain;
+    shape.edits = MEDIA_EDITS;
+    make_one_track(&maker, shape);
+    struct media_boxes boxes;
+    struct media_failure why;
+    assert_true(read_boxes(&maker, &boxes, &why));
+    shape.edits = MEDIA_EDITS + 1;
+    make_one_track(&maker, shape);
+    assert_refused(&maker, "too_complex");
+}
+
+// 5 samples of one size in 3 chunks that all start where the file does.
+static void assert_shared_bytes_end(uint32_t size_bytes, int last_step)
+{
+    struct maker maker;
+    make_one_track(&maker, plain);
+    const size_t whole_bytes = maker.size;
+    assert_true(whole_bytes > 500 && whole_bytes < 1200);
+    unsigned char *sizes = memmem(maker.bytes, maker.size, "stsz", 4);
+    unsigned char *offsets = memmem(maker.bytes, maker.size, "stco", 4);
+    assert_true(sizes != NULL && offsets != NULL);
+    memset(offsets + 12, 0, 12);
+    maker.size = (size_t)(sizes - maker.bytes) + 8;
+    put_32(&maker, size_bytes);
+    maker.size = whole_bytes;
+    struct media_boxes boxes;
+    struct media_failure why = {0};
+    SCOPED_FD int fd = open_file(&maker);
+    assert_true(media_boxes_read(fd, &boxes, &why));
+    SCOPED(media_samples_close)
+    struct media_samples *samples = media_samples_open(fd, &boxes, &boxes.tracks[0], 0);
+    struct media_sample sample;
+    int step;
+    while ((step = media_samples_next(samples, &sample, &why)) > 0) {
+    }
+    assert_int_equal(step, last_step);
+    assert_string_equal(why.code, last_step < 0 ? "not_media" : "");
+}
+
+static void samples_that_share_bytes_are_no_more_than_the_file_holds(void **state)
+{
+    (void)state;
+    assert_shared_bytes_end(100, 0);
+    assert_shared_bytes_end(300, -1);
+}
+
+static void a_clock_that_has_no_second_is_not_walked(void **state)
+{
+    (void)state;
+    static const uint32_t timescales[] = {0, 0x80000000u, UINT32_MAX};
+    struct maker maker;
+    make_one_track(&maker, plain);
+    struct media_boxes boxes;
+    struct media_failure why;
+    assert_true(read_boxes(&maker, &boxes, &why));
+    for (size_t i = 0; i < 3; i++) {
+        boxes.tracks[0].timescale = timescales[i];
+        assert_false(media_samples_can_walk(&boxes, &boxes.tracks[0]));
+    }
+}
+
 static void itunes_comment_is_read(void **state)
 {
     (void)state;
@@ -440,6 +505,9 @@ int main(void)
         cmocka_unit_test(an_index_over_the_limit_is_too_complex),
         cmocka_unit_test(a_table_that_claims_more_than_its_box_holds_is_damaged),
         cmocka_unit_test(an_end_within_a_tick_of_the_last_sample_is_the_last_sample),
+        cmocka_unit_test(thousands_of_edits_are_too_complex),
+        cmocka_unit_test(samples_that_share_bytes_are_no_more_than_the_file_holds),
+        cmocka_unit_test(a_clock_that_has_no_second_is_not_walked),
         cmocka_unit_test(itunes_comment_is_read),
         cmocka_unit_test(the_mp3_takes_the_sources_rate_where_it_can),
     };
