@@ -79,6 +79,8 @@ static bool run(struct pipeline *pipeline, struct media_result *out, struct medi
 {
     if (!pass_frames(pipeline, why))
         return false;
+    if (pipeline->encoder == NULL) // the edit list presents nothing of what was decoded
+        return media_fail(why, "no_audio", "The audio track of this file is empty.");
     if (!media_resampler_pass(pipeline->resampler, NULL, pipeline->encoder, why))
         return false;
     if (!media_encoder_finish(pipeline->encoder, why))

@@ -454,6 +454,16 @@ def test_a_hundred_thousand_tags_are_too_complex(make, tmp_path):
     assert child(tmp_path / "tags.mp4", tmp_path / "out.mp3")[-1].startswith("fail too_complex ")
 
 
+def test_an_edit_list_that_presents_nothing_leaves_no_audio(make, tmp_path):
+    path, _ = make("aac-44100.m4a")
+    data = bytearray(path.read_bytes())
+    times, edit = data.index(b"stts") + 12, data.index(b"elst") + 16
+    data[times:times + 4] = (1 << 20).to_bytes(4, "big")
+    data[edit:edit + 4] = (5000000).to_bytes(4, "big")
+    (tmp_path / "nothing.m4a").write_bytes(data)
+    assert child(tmp_path / "nothing.m4a", tmp_path / "out.mp3")[-1].startswith("fail no_audio ")
+
+
 def test_a_sample_of_two_gigabytes_is_the_files_fault(make, tmp_path):
     path, _ = make("fragments.mp4", ("-c:a", "aac", "-movflags", "+frag_keyframe+empty_moov"))
     data = bytearray(path.read_bytes())
