@@ -259,7 +259,7 @@ static void watch(struct reading *reading, int pid_fd)
         int left_ms = clock_left_ms(deadline_ms);
         int ready = poll(polled, 3, left_ms);
         reading->facts->is_cancelled = ready > 0 && polled[0].revents != 0;
-        reading->facts->is_late = ready == 0 && left_ms == 0;
+        reading->facts->is_late = ready <= 0 && left_ms == 0;
         if (reading->facts->is_cancelled || reading->facts->is_late)
             return;
         if (ready <= 0)
