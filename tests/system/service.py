@@ -200,7 +200,8 @@ class Service:
         assert answer.status == 200, answer.body
         return answer.json
 
-    def wait_for(self, token: str, identifier: str, state: str, timeout_s: float = 60) -> dict:
+    def wait_for(self, token: str, identifier: str, state: str, timeout_s: float = 60,
+                 every_s: float = 0.1) -> dict:
         """The conversion once it is in that state; any other end is an error."""
         def look():
             conversion = self.conversion(token, identifier)
@@ -208,7 +209,7 @@ class Service:
                 return conversion
             assert conversion["state"] not in ("ready", "failed"), conversion
             return None
-        return wait_until(look, timeout_s, 0.1, f"{identifier} to be {state}")
+        return wait_until(look, timeout_s, every_s, f"{identifier} to be {state}")
 
     def mails(self, identifier: str) -> list[str]:
         """Texts of the mails in the outbox that name the id."""
@@ -245,8 +246,13 @@ def is_zombie(pid: int) -> bool:
         return False
 
 
-def peak_memory_kib(pid: int) -> int:
+def memory_kib(pid: int, field_name: str) -> int:
+    """VmRSS: what the process has now; VmHWM: the most it ever had."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
+        if line.startswith(field_name + ":"):
             return int(line.split()[1])
     return 0
+
+
+def peak_memory_kib(pid: int) -> int:
+    return memory_kib(pid, "VmHWM")
