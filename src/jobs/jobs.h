@@ -80,8 +80,7 @@ bool jobs_ready(struct jobs *jobs, struct error *err); // answers, and migrated
 struct sql;
 struct sql *jobs_sql(struct jobs *jobs);
 
-// ---- the gateway's side
-// --------------------------------------------------------------------------
+// ---- the gateway's side ----
 
 struct jobs_limits {
     int64_t user_bytes;      // stored by one user: sources and audio
@@ -157,8 +156,7 @@ bool jobs_link_create(struct jobs *jobs, const char *owner, const char *id, int6
 bool jobs_link_find(struct jobs *jobs, const char *token, struct conversion *out,
                     struct error *err);
 
-// ---- the converter's side
-// ------------------------------------------------------------------------
+// ---- the converter's side ----
 
 enum { JOBS_CLAIM_SIZE = 33, JOBS_LEASE_MS = 60000, JOBS_RENEW_MS = 15000 };
 
@@ -211,8 +209,7 @@ enum jobs_answer jobs_crashed(struct jobs *jobs, const struct jobs_claimed *clai
 enum jobs_answer jobs_give_back(struct jobs *jobs, const struct jobs_claimed *claimed,
                                 struct error *err);
 
-// ---- the sweeps: any process, any number of replicas
-// ---------------------------------------------
+// ---- the sweeps: any process, any number of replicas ----
 
 // Rows that a clock set back would let sleep are woken; due rows with a used-up budget →
 // failed(gave_up); stale uploads → deleting; expired ready and failed → deleting. At most 50 rows a
@@ -227,12 +224,12 @@ bool jobs_deleted(struct jobs *jobs, const char *id, struct error *err); // dele
 // Removes tombstones over 30 days old with their events, links and letters; at most 50.
 bool jobs_forget(struct jobs *jobs, int64_t *out_forgotten, struct error *err);
 // What the row of that id says about a blob: used to collect leavings of dead attempts. Sets
-// out_known=false when there is no row: such a blob is left alone (`unreel fsck`).
+// out_known=false when there is no row: such a blob is left alone,
+// for it may be the only trace of an accepted upload.
 bool jobs_blob_is_garbage(struct jobs *jobs, const char *id, const char *blob_key, bool *out_known,
                           bool *out_is_garbage, struct error *err);
 
-// ---- for metrics and tests
-// -----------------------------------------------------------------------
+// ---- for metrics and tests ----
 
 struct jobs_count {
     char state[JOBS_STATE_SIZE];

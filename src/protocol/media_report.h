@@ -30,8 +30,7 @@ void media_report_parse(const char *line, size_t size, struct media_report *out)
 // One line with its '\n'; returns its length, at most out_size-1.
 size_t media_report_format(const struct media_report *report, char *out, size_t out_size);
 
-// The codes of DESIGN's table: whether the file itself is the reason (else it is worth another
-// try).
+// Whether the file itself is the reason; if not, it is worth another try.
 bool media_code_is_permanent(const char *code);
 // The plain sentence for people that goes with a code; a general one for an unknown code.
 const char *media_code_sentence(const char *code);

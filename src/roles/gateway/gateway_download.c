@@ -39,7 +39,7 @@ static void send_audio(struct http_exchange *exchange, const struct conversion *
         return;
     int fd = blobs_open_fd(blobs, conversion->audio_key, config->scratch, &info, &err);
     if (fd < 0 && err.kind == ERROR_NOT_FOUND) {
-        // Deleted since the row was read, or lost: the sweep and fsck know which.
+        // Deleted since the row was read, or lost; a person has to look which.
         log_warn("the audio of a ready conversion is not there",
                  LOG_TEXT("key", conversion->audio_key));
         gateway_reply_not_found(exchange);
