@@ -196,3 +196,14 @@ void text_hex(const void *bytes, size_t size, char *out)
     }
     out[2 * size] = '\0';
 }
+
+int text_hex_value(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    return -1;
+}

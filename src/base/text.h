@@ -35,3 +35,6 @@ bool text_has_scheme(const char *url, const char *scheme);
 
 // Lower-case hex of the bytes; `out` holds 2*size+1.
 void text_hex(const void *bytes, size_t size, char *out);
+
+// 0 to 15; -1 for what is no hex digit.
+int text_hex_value(char digit);

@@ -88,17 +88,6 @@ bool http_guard_request(struct http_guard *guard, const char *version)
     return guard->reason == NULL;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 // Decodes in place; in a query '+' is a space. False for a bad escape or a control character.
 static bool decode(char *text, bool is_query)
 {
@@ -108,8 +97,8 @@ static bool decode(char *text, bool is_query)
         if (c == '+' && is_query)
             c = ' ';
         if (c == '%') {
-            int high = hex_value(in[1]);
-            int low = high < 0 ? -1 : hex_value(in[2]);
+            int high = text_hex_value(in[1]);
+            int low = high < 0 ? -1 : text_hex_value(in[2]);
             if (low < 0)
                 return false;
             c = (char)(high * 16 + low);

@@ -69,17 +69,6 @@ bool http_parameters_next(const char **cursor, char name[HTTP_PARAMETER_NAME_SIZ
     return true;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 bool http_parameters_decode_extended(const char *text, struct buf *out)
 {
     buf_clear(out);
@@ -91,8 +80,8 @@ bool http_parameters_decode_extended(const char *text, struct buf *out)
     for (text++; *text != '\0'; text++) {
         char c = *text;
         if (c == '%') {
-            int high = hex_value(text[1]);
-            int low = high < 0 ? -1 : hex_value(text[2]);
+            int high = text_hex_value(text[1]);
+            int low = high < 0 ? -1 : text_hex_value(text[2]);
             if (low < 0)
                 return false;
             c = (char)(high * 16 + low);
