@@ -1,7 +1,7 @@
 // Every promise of accounts.h, on the database that UNREEL_TEST_SQL names: a fresh SQLite file
 // without it.
 
-#include "accounts/accounts.h"
+#include "accounts_fixture.h"
 #include "base/clock.h"
 #include "faulty_sql.h"
 #include "sql/sql.h"
@@ -17,82 +17,12 @@
 
 #include <cmocka.h>
 
-enum { HOUR_MS = 3600000 };
-
-static struct accounts *open_accounts(void)
-{
-    struct error err = {0};
-    struct accounts *accounts = accounts_open(sql_under_test_url(), &err);
-    if (!accounts)
-        fail_msg("open: %s", err.text);
-    return accounts;
-}
-
-static int start(void **state)
-{
-    struct error err = {0};
-    sql_under_test_start();
-    if (!accounts_migrate(sql_under_test_url(), &err))
-        fail_msg("migrate: %s", err.text);
-    sql_under_test_change("DELETE FROM session");
-    sql_under_test_change("DELETE FROM account");
-    *state = open_accounts();
-    return 0;
-}
-
-static int stop(void **state)
-{
-    faulty_sql_disarm();
-    faulty_sql_remove();
-    accounts_close(*state);
-    sql_under_test_stop();
-    return 0;
-}
-
-static struct account make_account(struct accounts *accounts, const char *email)
-{
-    struct error err = {0};
-    struct account account;
-    if (!accounts_create(accounts, email, "$argon2id$old", "user", &account, &err))
-        fail_msg("create: %s", err.text);
-    return account;
-}
-
-static struct session begin(struct accounts *accounts, const char *account,
-                            char out_token[REFRESH_TOKEN_SIZE])
-{
-    struct error err = {0};
-    struct session session;
-    if (!accounts_session_start(accounts, account, HOUR_MS, &session, out_token, &err))
-        fail_msg("start: %s", err.text);
-    return session;
-}
-
-static enum error_kind refresh(struct accounts *accounts, const char *token,
-                               char out_token[REFRESH_TOKEN_SIZE])
-{
-    struct error err = {0};
-    struct session session;
-    bool is_done = accounts_session_refresh(accounts, token, &session, out_token, &err);
-    assert_int_equal(is_done, err.kind == ERROR_NONE);
-    return err.kind;
-}
-
-static size_t live_sessions(struct accounts *accounts, const char *account)
-{
-    struct error err = {0};
-    struct session sessions[20];
-    size_t found;
-    assert_true(accounts_sessions(accounts, account, sessions, 20, &found, &err));
-    return found;
-}
-
 static void an_account_is_found_by_id_and_by_address_in_any_case(void **state)
 {
     struct accounts *accounts = *state;
     struct error err = {0};
     struct account found;
-    struct account made = make_account(accounts, "Bob@Example.ORG");
+    struct account made = accounts_fixture_make(accounts, "Bob@Example.ORG");
     assert_true(id_is_valid(made.id));
     assert_string_equal(made.email, "Bob@Example.ORG");
     assert_string_equal(made.password_hash, "$argon2id$old");
@@ -109,7 +39,7 @@ static void an_address_has_one_account(void **state)
 {
     struct accounts *accounts = *state;
     struct account other = {.id = "untouched"};
-    make_account(accounts, "bob@example.org");
+    accounts_fixture_make(accounts, "bob@example.org");
     static const char *const same[] = {"bob@example.org", "BOB@example.org", "bob@EXAMPLE.org"};
     for (size_t i = 0; i < 3; i++) {
         struct error err = {0};
@@ -117,7 +47,7 @@ static void an_address_has_one_account(void **state)
         assert_int_equal(err.kind, ERROR_CONFLICT);
         assert_string_equal(other.id, "untouched");
     }
-    make_account(accounts, "bob2@example.org");
+    accounts_fixture_make(accounts, "bob2@example.org");
     struct error err = {0};
     assert_false(accounts_create(accounts, "bob@", "$x", "user", &other, &err));
     assert_int_equal(err.kind, ERROR_INVALID);
@@ -128,7 +58,7 @@ static void who_is_not_there_is_not_found(void **state)
 {
     struct accounts *accounts = *state;
     struct account out = {.id = "untouched"};
-    make_account(accounts, "bob@example.org");
+    accounts_fixture_make(accounts, "bob@example.org");
     char too_long[400];
     memset(too_long, 'a', sizeof too_long - 1);
     too_long[sizeof too_long - 1] = '\0';
@@ -162,20 +92,20 @@ static void a_new_password_ends_every_session_and_a_rehash_none(void **state)
     struct error err = {0};
     struct account found;
     char tokens[2][REFRESH_TOKEN_SIZE], others[REFRESH_TOKEN_SIZE], next[REFRESH_TOKEN_SIZE];
-    struct account bob = make_account(accounts, "bob@example.org");
-    struct account eve = make_account(accounts, "eve@example.org");
-    begin(accounts, bob.id, tokens[0]);
-    begin(accounts, bob.id, tokens[1]);
-    begin(accounts, eve.id, others);
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
+    struct account eve = accounts_fixture_make(accounts, "eve@example.org");
+    accounts_fixture_begin(accounts, bob.id, tokens[0]);
+    accounts_fixture_begin(accounts, bob.id, tokens[1]);
+    accounts_fixture_begin(accounts, eve.id, others);
     assert_true(accounts_rehash(accounts, bob.id, "$argon2id$rehashed", &err));
-    assert_int_equal(live_sessions(accounts, bob.id), 2);
+    assert_int_equal(accounts_fixture_live(accounts, bob.id), 2);
     assert_true(accounts_find(accounts, bob.id, &found, &err));
     assert_string_equal(found.password_hash, "$argon2id$rehashed");
     assert_true(accounts_set_password(accounts, bob.id, "$argon2id$new", &err));
-    assert_int_equal(live_sessions(accounts, bob.id), 0);
-    assert_int_equal(refresh(accounts, tokens[0], next), ERROR_DENIED);
-    assert_int_equal(refresh(accounts, tokens[1], next), ERROR_DENIED);
-    assert_int_equal(refresh(accounts, others, next), ERROR_NONE);
+    assert_int_equal(accounts_fixture_live(accounts, bob.id), 0);
+    assert_int_equal(accounts_fixture_refresh(accounts, tokens[0], next), ERROR_DENIED);
+    assert_int_equal(accounts_fixture_refresh(accounts, tokens[1], next), ERROR_DENIED);
+    assert_int_equal(accounts_fixture_refresh(accounts, others, next), ERROR_NONE);
     assert_true(accounts_find(accounts, bob.id, &found, &err));
     assert_string_equal(found.password_hash, "$argon2id$new");
     assert_true(accounts_find(accounts, eve.id, &found, &err));
@@ -241,7 +171,7 @@ static const enum faulty_sql_when ways[] = {FAULTY_SQL_BEFORE, FAULTY_SQL_AFTER,
 static struct accounts *open_faulty(void)
 {
     faulty_sql_install();
-    struct accounts *accounts = open_accounts();
+    struct accounts *accounts = accounts_fixture_open();
     faulty_sql_remove();
     return accounts;
 }
@@ -292,8 +222,8 @@ static void set_password_with_fault(struct accounts *faulty, struct accounts *so
     char token[REFRESH_TOKEN_SIZE];
     sql_under_test_change("DELETE FROM session");
     sql_under_test_change("DELETE FROM account");
-    struct account bob = make_account(sound, "bob@example.org");
-    begin(sound, bob.id, token);
+    struct account bob = accounts_fixture_make(sound, "bob@example.org");
+    accounts_fixture_begin(sound, bob.id, token);
     faulty_sql_fail(number, 1, when);
     bool is_done = accounts_set_password(faulty, bob.id, "$new", &err);
     *out_hit = faulty_sql_disarm();
@@ -301,7 +231,7 @@ static void set_password_with_fault(struct accounts *faulty, struct accounts *so
     assert_true(accounts_find(sound, bob.id, &found, &err));
     bool is_new = strcmp(found.password_hash, "$new") == 0;
     // Both or neither: never the new password with the old sessions.
-    assert_int_equal(live_sessions(sound, bob.id), is_new ? 0 : 1);
+    assert_int_equal(accounts_fixture_live(sound, bob.id), is_new ? 0 : 1);
     assert_true(is_new || !is_done);
 }
 
@@ -312,7 +242,8 @@ static void a_password_and_its_sessions_change_together_whatever_fails(void **st
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(name, accounts_fixture_start, accounts_fixture_stop)
     const struct CMUnitTest tests[] = {
         TEST(an_account_is_found_by_id_and_by_address_in_any_case),
         TEST(an_address_has_one_account),

@@ -1,7 +1,7 @@
 // Every promise of accounts.h about sessions, on the database that UNREEL_TEST_SQL names: a fresh
 // SQLite file without it.
 
-#include "accounts/accounts.h"
+#include "accounts_fixture.h"
 #include "base/clock.h"
 #include "faulty_sql.h"
 #include "sql/sql.h"
@@ -17,84 +17,14 @@
 
 #include <cmocka.h>
 
-enum { HOUR_MS = 3600000 };
-
-static struct accounts *open_accounts(void)
-{
-    struct error err = {0};
-    struct accounts *accounts = accounts_open(sql_under_test_url(), &err);
-    if (!accounts)
-        fail_msg("open: %s", err.text);
-    return accounts;
-}
-
-static int start(void **state)
-{
-    struct error err = {0};
-    sql_under_test_start();
-    if (!accounts_migrate(sql_under_test_url(), &err))
-        fail_msg("migrate: %s", err.text);
-    sql_under_test_change("DELETE FROM session");
-    sql_under_test_change("DELETE FROM account");
-    *state = open_accounts();
-    return 0;
-}
-
-static int stop(void **state)
-{
-    faulty_sql_disarm();
-    faulty_sql_remove();
-    accounts_close(*state);
-    sql_under_test_stop();
-    return 0;
-}
-
-static struct account make_account(struct accounts *accounts, const char *email)
-{
-    struct error err = {0};
-    struct account account;
-    if (!accounts_create(accounts, email, "$argon2id$old", "user", &account, &err))
-        fail_msg("create: %s", err.text);
-    return account;
-}
-
-static struct session begin(struct accounts *accounts, const char *account,
-                            char out_token[REFRESH_TOKEN_SIZE])
-{
-    struct error err = {0};
-    struct session session;
-    if (!accounts_session_start(accounts, account, HOUR_MS, &session, out_token, &err))
-        fail_msg("start: %s", err.text);
-    return session;
-}
-
-static enum error_kind refresh(struct accounts *accounts, const char *token,
-                               char out_token[REFRESH_TOKEN_SIZE])
-{
-    struct error err = {0};
-    struct session session;
-    bool is_done = accounts_session_refresh(accounts, token, &session, out_token, &err);
-    assert_int_equal(is_done, err.kind == ERROR_NONE);
-    return err.kind;
-}
-
-static size_t live_sessions(struct accounts *accounts, const char *account)
-{
-    struct error err = {0};
-    struct session sessions[20];
-    size_t found;
-    assert_true(accounts_sessions(accounts, account, sessions, 20, &found, &err));
-    return found;
-}
-
 static void a_token_is_long_new_each_time_and_stored_nowhere(void **state)
 {
     struct accounts *accounts = *state;
-    struct account bob = make_account(accounts, "bob@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
     char tokens[3][REFRESH_TOKEN_SIZE];
-    struct session session = begin(accounts, bob.id, tokens[0]);
-    begin(accounts, bob.id, tokens[1]);
-    assert_int_equal(refresh(accounts, tokens[0], tokens[2]), ERROR_NONE);
+    struct session session = accounts_fixture_begin(accounts, bob.id, tokens[0]);
+    accounts_fixture_begin(accounts, bob.id, tokens[1]);
+    assert_int_equal(accounts_fixture_refresh(accounts, tokens[0], tokens[2]), ERROR_NONE);
     assert_true(id_is_valid(session.id));
     assert_string_equal(session.account, bob.id);
     assert_true(session.created_at_ms == session.used_at_ms);
@@ -116,9 +46,9 @@ static void each_use_replaces_the_token(void **state)
 {
     struct accounts *accounts = *state;
     struct error err = {0};
-    struct account bob = make_account(accounts, "bob@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
     char token[REFRESH_TOKEN_SIZE], next[REFRESH_TOKEN_SIZE];
-    struct session begun = begin(accounts, bob.id, token);
+    struct session begun = accounts_fixture_begin(accounts, bob.id, token);
     for (int i = 0; i < 5; i++) {
         struct session session;
         assert_true(accounts_session_refresh(accounts, token, &session, next, &err));
@@ -129,76 +59,76 @@ static void each_use_replaces_the_token(void **state)
         assert_string_not_equal(token, next);
         memcpy(token, next, sizeof token);
     }
-    assert_int_equal(live_sessions(accounts, bob.id), 1);
+    assert_int_equal(accounts_fixture_live(accounts, bob.id), 1);
 }
 
 static void a_doubled_request_gets_the_same_successor(void **state)
 {
     struct accounts *accounts = *state;
-    struct account bob = make_account(accounts, "bob@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
     char token[REFRESH_TOKEN_SIZE], first[REFRESH_TOKEN_SIZE], second[REFRESH_TOKEN_SIZE];
-    begin(accounts, bob.id, token);
-    assert_int_equal(refresh(accounts, token, first), ERROR_NONE);
-    assert_int_equal(refresh(accounts, token, second), ERROR_NONE);
+    accounts_fixture_begin(accounts, bob.id, token);
+    assert_int_equal(accounts_fixture_refresh(accounts, token, first), ERROR_NONE);
+    assert_int_equal(accounts_fixture_refresh(accounts, token, second), ERROR_NONE);
     assert_string_equal(first, second);
-    assert_int_equal(refresh(accounts, first, second), ERROR_NONE);
+    assert_int_equal(accounts_fixture_refresh(accounts, first, second), ERROR_NONE);
     assert_string_not_equal(first, second);
 }
 
 static void a_second_use_after_the_grace_revokes_the_family(void **state)
 {
     struct accounts *accounts = *state;
-    struct account bob = make_account(accounts, "bob@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
     char token[REFRESH_TOKEN_SIZE], next[REFRESH_TOKEN_SIZE], other[REFRESH_TOKEN_SIZE];
     char ignored[REFRESH_TOKEN_SIZE];
-    begin(accounts, bob.id, token);
-    begin(accounts, bob.id, other);
-    assert_int_equal(refresh(accounts, token, next), ERROR_NONE);
+    accounts_fixture_begin(accounts, bob.id, token);
+    accounts_fixture_begin(accounts, bob.id, other);
+    assert_int_equal(accounts_fixture_refresh(accounts, token, next), ERROR_NONE);
     sql_under_test_change("UPDATE session SET used_at=used_at-10001");
-    assert_int_equal(refresh(accounts, token, ignored), ERROR_DENIED);
-    assert_int_equal(refresh(accounts, next, ignored), ERROR_DENIED);
-    assert_int_equal(live_sessions(accounts, bob.id), 1);
-    assert_int_equal(refresh(accounts, other, ignored), ERROR_NONE);
+    assert_int_equal(accounts_fixture_refresh(accounts, token, ignored), ERROR_DENIED);
+    assert_int_equal(accounts_fixture_refresh(accounts, next, ignored), ERROR_DENIED);
+    assert_int_equal(accounts_fixture_live(accounts, bob.id), 1);
+    assert_int_equal(accounts_fixture_refresh(accounts, other, ignored), ERROR_NONE);
 }
 
 static void an_older_token_revokes_the_family_even_within_the_grace(void **state)
 {
     struct accounts *accounts = *state;
-    struct account bob = make_account(accounts, "bob@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
     char token[REFRESH_TOKEN_SIZE], next[REFRESH_TOKEN_SIZE], last[REFRESH_TOKEN_SIZE];
-    begin(accounts, bob.id, token);
-    assert_int_equal(refresh(accounts, token, next), ERROR_NONE);
-    assert_int_equal(refresh(accounts, next, last), ERROR_NONE);
-    assert_int_equal(refresh(accounts, token, next), ERROR_DENIED);
-    assert_int_equal(refresh(accounts, last, next), ERROR_DENIED);
-    assert_int_equal(live_sessions(accounts, bob.id), 0);
+    accounts_fixture_begin(accounts, bob.id, token);
+    assert_int_equal(accounts_fixture_refresh(accounts, token, next), ERROR_NONE);
+    assert_int_equal(accounts_fixture_refresh(accounts, next, last), ERROR_NONE);
+    assert_int_equal(accounts_fixture_refresh(accounts, token, next), ERROR_DENIED);
+    assert_int_equal(accounts_fixture_refresh(accounts, last, next), ERROR_DENIED);
+    assert_int_equal(accounts_fixture_live(accounts, bob.id), 0);
 }
 
 static void what_is_no_token_is_denied_and_harms_nobody(void **state)
 {
     struct accounts *accounts = *state;
-    struct account bob = make_account(accounts, "bob@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
     char token[REFRESH_TOKEN_SIZE], wrong[REFRESH_TOKEN_SIZE + 1], next[REFRESH_TOKEN_SIZE];
-    begin(accounts, bob.id, token);
-    assert_int_equal(refresh(accounts, "", next), ERROR_DENIED);
+    accounts_fixture_begin(accounts, bob.id, token);
+    assert_int_equal(accounts_fixture_refresh(accounts, "", next), ERROR_DENIED);
     snprintf(wrong, sizeof wrong, "%sa", token);
-    assert_int_equal(refresh(accounts, wrong, next), ERROR_DENIED);
+    assert_int_equal(accounts_fixture_refresh(accounts, wrong, next), ERROR_DENIED);
     snprintf(wrong, sizeof wrong, "%.95s", token);
-    assert_int_equal(refresh(accounts, wrong, next), ERROR_DENIED);
+    assert_int_equal(accounts_fixture_refresh(accounts, wrong, next), ERROR_DENIED);
     snprintf(wrong, sizeof wrong, "%.95sG", token);
-    assert_int_equal(refresh(accounts, wrong, next), ERROR_DENIED);
+    assert_int_equal(accounts_fixture_refresh(accounts, wrong, next), ERROR_DENIED);
     snprintf(wrong, sizeof wrong, "%s", token);
     wrong[0] = wrong[0] == 'a' ? 'b' : 'a';
-    assert_int_equal(refresh(accounts, wrong, next), ERROR_DENIED);
-    assert_int_equal(live_sessions(accounts, bob.id), 1);
-    assert_int_equal(refresh(accounts, token, next), ERROR_NONE);
+    assert_int_equal(accounts_fixture_refresh(accounts, wrong, next), ERROR_DENIED);
+    assert_int_equal(accounts_fixture_live(accounts, bob.id), 1);
+    assert_int_equal(accounts_fixture_refresh(accounts, token, next), ERROR_NONE);
 }
 
 static void a_session_ends_when_it_is_over_or_idle(void **state)
 {
     struct accounts *accounts = *state;
     struct error err = {0};
-    struct account bob = make_account(accounts, "bob@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
     char token[REFRESH_TOKEN_SIZE], next[REFRESH_TOKEN_SIZE];
     struct session session;
     int64_t month_ms = INT64_C(30) * 86400000;
@@ -214,43 +144,44 @@ static void a_session_ends_when_it_is_over_or_idle(void **state)
     assert_true(accounts_session_refresh(accounts, next, &session, token, &err));
     assert_true(session.expires_at_ms <= session.used_at_ms + 1000);
     sql_under_test_change("UPDATE session SET expires_at=expires_at-1001");
-    assert_int_equal(refresh(accounts, token, next), ERROR_DENIED);
-    assert_int_equal(live_sessions(accounts, bob.id), 0);
+    assert_int_equal(accounts_fixture_refresh(accounts, token, next), ERROR_DENIED);
+    assert_int_equal(accounts_fixture_live(accounts, bob.id), 0);
 }
 
 static void the_eleventh_session_ends_the_one_used_longest_ago(void **state)
 {
     struct accounts *accounts = *state;
-    struct account bob = make_account(accounts, "bob@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
     char tokens[SESSIONS_LIMIT + 1][REFRESH_TOKEN_SIZE], next[REFRESH_TOKEN_SIZE];
     for (size_t i = 0; i < SESSIONS_LIMIT; i++) {
-        begin(accounts, bob.id, tokens[i]);
+        accounts_fixture_begin(accounts, bob.id, tokens[i]);
         // A second apart: two log-ins within one millisecond have no order.
         sql_under_test_change("UPDATE session SET used_at=used_at-1000");
     }
     // The oldest is used, so it is the second that nobody used for longest.
-    assert_int_equal(refresh(accounts, tokens[0], next), ERROR_NONE);
+    assert_int_equal(accounts_fixture_refresh(accounts, tokens[0], next), ERROR_NONE);
     memcpy(tokens[0], next, sizeof next);
-    begin(accounts, bob.id, tokens[SESSIONS_LIMIT]);
-    assert_int_equal(live_sessions(accounts, bob.id), SESSIONS_LIMIT);
+    accounts_fixture_begin(accounts, bob.id, tokens[SESSIONS_LIMIT]);
+    assert_int_equal(accounts_fixture_live(accounts, bob.id), SESSIONS_LIMIT);
     for (size_t i = 0; i <= SESSIONS_LIMIT; i++)
-        assert_int_equal(refresh(accounts, tokens[i], next), i == 1 ? ERROR_DENIED : ERROR_NONE);
+        assert_int_equal(accounts_fixture_refresh(accounts, tokens[i], next),
+                         i == 1 ? ERROR_DENIED : ERROR_NONE);
 }
 
 static void sessions_are_listed_newest_first_and_only_ones_own(void **state)
 {
     struct accounts *accounts = *state;
     struct error err = {0};
-    struct account bob = make_account(accounts, "bob@example.org");
-    struct account eve = make_account(accounts, "eve@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
+    struct account eve = accounts_fixture_make(accounts, "eve@example.org");
     char token[REFRESH_TOKEN_SIZE];
     struct session begun[3], listed[3];
     size_t found;
     for (size_t i = 0; i < 3; i++) {
-        begun[i] = begin(accounts, bob.id, token);
+        begun[i] = accounts_fixture_begin(accounts, bob.id, token);
         clock_sleep_ms(2); // ids sort by the ms
     }
-    begin(accounts, eve.id, token);
+    accounts_fixture_begin(accounts, eve.id, token);
     assert_true(accounts_sessions(accounts, bob.id, listed, 3, &found, &err));
     assert_int_equal(found, 3);
     for (size_t i = 0; i < 3; i++)
@@ -264,34 +195,34 @@ static void one_ends_ones_own_sessions_only(void **state)
 {
     struct accounts *accounts = *state;
     struct error err = {0};
-    struct account bob = make_account(accounts, "bob@example.org");
-    struct account eve = make_account(accounts, "eve@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
+    struct account eve = accounts_fixture_make(accounts, "eve@example.org");
     char token[REFRESH_TOKEN_SIZE], next[REFRESH_TOKEN_SIZE];
-    struct session session = begin(accounts, bob.id, token);
-    begin(accounts, bob.id, next);
-    begin(accounts, eve.id, next);
+    struct session session = accounts_fixture_begin(accounts, bob.id, token);
+    accounts_fixture_begin(accounts, bob.id, next);
+    accounts_fixture_begin(accounts, eve.id, next);
     assert_false(accounts_session_end(accounts, eve.id, session.id, &err));
     assert_int_equal(err.kind, ERROR_NOT_FOUND);
     err = (struct error){0};
     assert_true(accounts_session_end(accounts, bob.id, session.id, &err));
     assert_true(accounts_session_end(accounts, bob.id, session.id, &err));
-    assert_int_equal(refresh(accounts, token, next), ERROR_DENIED);
-    assert_int_equal(live_sessions(accounts, bob.id), 1);
+    assert_int_equal(accounts_fixture_refresh(accounts, token, next), ERROR_DENIED);
+    assert_int_equal(accounts_fixture_live(accounts, bob.id), 1);
     assert_true(accounts_session_end(accounts, bob.id, NULL, &err));
-    assert_int_equal(live_sessions(accounts, bob.id), 0);
+    assert_int_equal(accounts_fixture_live(accounts, bob.id), 0);
     assert_true(accounts_session_end(accounts, bob.id, NULL, &err));
-    assert_int_equal(live_sessions(accounts, eve.id), 1);
+    assert_int_equal(accounts_fixture_live(accounts, eve.id), 1);
 }
 
 static void the_sweep_removes_what_ended_over_a_day_ago(void **state)
 {
     struct accounts *accounts = *state;
     struct error err = {0};
-    struct account bob = make_account(accounts, "bob@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
     char token[REFRESH_TOKEN_SIZE];
     int64_t removed;
     for (int i = 0; i < 60; i++)
-        begin(accounts, bob.id, token);
+        accounts_fixture_begin(accounts, bob.id, token);
     assert_int_equal(
         sql_under_test_count("SELECT COUNT(*) FROM session WHERE revoked_at IS NOT NULL"), 50);
     assert_true(accounts_sweep(accounts, &removed, &err));
@@ -330,11 +261,11 @@ static void *race_to_refresh(void *context)
 static void threads_with_one_token_get_one_successor(void **state)
 {
     struct accounts *accounts = *state;
-    struct account bob = make_account(accounts, "bob@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
     for (int round = 0; round < 10; round++) {
         struct racer racers[RACERS] = {0};
         pthread_t threads[RACERS];
-        begin(accounts, bob.id, racers[0].token);
+        accounts_fixture_begin(accounts, bob.id, racers[0].token);
         for (size_t i = 0; i < RACERS; i++) {
             memcpy(racers[i].token, racers[0].token, sizeof racers[0].token);
             assert_int_equal(pthread_create(&threads[i], NULL, race_to_refresh, &racers[i]), 0);
@@ -345,7 +276,8 @@ static void threads_with_one_token_get_one_successor(void **state)
             assert_int_equal(racers[i].kind, ERROR_NONE);
             assert_string_equal(racers[i].next, racers[0].next);
         }
-        assert_int_equal(refresh(accounts, racers[0].next, racers[0].token), ERROR_NONE);
+        assert_int_equal(accounts_fixture_refresh(accounts, racers[0].next, racers[0].token),
+                         ERROR_NONE);
     }
 }
 
@@ -356,9 +288,9 @@ static void processes_with_one_token_get_one_successor(void **state)
     *state = NULL;
     char token[REFRESH_TOKEN_SIZE];
     {
-        SCOPED(accounts_close) struct accounts *accounts = open_accounts();
-        struct account bob = make_account(accounts, "bob@example.org");
-        begin(accounts, bob.id, token);
+        SCOPED(accounts_close) struct accounts *accounts = accounts_fixture_open();
+        struct account bob = accounts_fixture_make(accounts, "bob@example.org");
+        accounts_fixture_begin(accounts, bob.id, token);
     }
     int answers[2];
     pid_t children[RACERS];
@@ -387,8 +319,8 @@ static void processes_with_one_token_get_one_successor(void **state)
     }
     close(answers[0]);
     close(answers[1]);
-    *state = open_accounts();
-    assert_int_equal(refresh(*state, first.next, token), ERROR_NONE);
+    *state = accounts_fixture_open();
+    assert_int_equal(accounts_fixture_refresh(*state, first.next, token), ERROR_NONE);
 }
 
 static void *race_to_start(void *context)
@@ -408,7 +340,7 @@ static void *race_to_start(void *context)
 static void sessions_started_at_once_stay_within_the_limit(void **state)
 {
     struct accounts *accounts = *state;
-    struct account bob = make_account(accounts, "bob@example.org");
+    struct account bob = accounts_fixture_make(accounts, "bob@example.org");
     pthread_t threads[RACERS];
     for (size_t i = 0; i < RACERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, race_to_start, bob.id), 0);
@@ -417,7 +349,7 @@ static void sessions_started_at_once_stay_within_the_limit(void **state)
         pthread_join(threads[i], &failed);
         assert_null(failed);
     }
-    assert_int_equal(live_sessions(accounts, bob.id), SESSIONS_LIMIT);
+    assert_int_equal(accounts_fixture_live(accounts, bob.id), SESSIONS_LIMIT);
     assert_int_equal(sql_under_test_count("SELECT COUNT(*) FROM session"), 4 * RACERS);
 }
 
@@ -428,7 +360,7 @@ static const enum faulty_sql_when ways[] = {FAULTY_SQL_BEFORE, FAULTY_SQL_AFTER,
 static struct accounts *open_faulty(void)
 {
     faulty_sql_install();
-    struct accounts *accounts = open_accounts();
+    struct accounts *accounts = accounts_fixture_open();
     faulty_sql_remove();
     return accounts;
 }
@@ -457,17 +389,17 @@ static void refresh_with_fault(struct accounts *faulty, struct accounts *sound, 
     char token[REFRESH_TOKEN_SIZE], next[REFRESH_TOKEN_SIZE], again[REFRESH_TOKEN_SIZE];
     sql_under_test_change("DELETE FROM session");
     sql_under_test_change("DELETE FROM account");
-    struct account bob = make_account(sound, "bob@example.org");
-    begin(sound, bob.id, token);
+    struct account bob = accounts_fixture_make(sound, "bob@example.org");
+    accounts_fixture_begin(sound, bob.id, token);
     faulty_sql_fail(number, 1, when);
     bool is_done = accounts_session_refresh(faulty, token, &session, next, &err);
     *out_hit = faulty_sql_disarm();
     assert_true(is_done || (*out_hit && err.kind == ERROR_UNAVAILABLE));
     // Whatever was lost on the way, asking again heals it.
-    assert_int_equal(refresh(sound, token, again), ERROR_NONE);
+    assert_int_equal(accounts_fixture_refresh(sound, token, again), ERROR_NONE);
     if (is_done)
         assert_string_equal(next, again);
-    assert_int_equal(refresh(sound, again, next), ERROR_NONE);
+    assert_int_equal(accounts_fixture_refresh(sound, again, next), ERROR_NONE);
 }
 
 static void a_refresh_that_failed_can_be_asked_again(void **state)
@@ -483,20 +415,20 @@ static void start_with_fault(struct accounts *faulty, struct accounts *sound, in
     char token[REFRESH_TOKEN_SIZE], next[REFRESH_TOKEN_SIZE];
     sql_under_test_change("DELETE FROM session");
     sql_under_test_change("DELETE FROM account");
-    struct account bob = make_account(sound, "bob@example.org");
+    struct account bob = accounts_fixture_make(sound, "bob@example.org");
     for (int i = 0; i < SESSIONS_LIMIT; i++)
-        begin(sound, bob.id, token);
+        accounts_fixture_begin(sound, bob.id, token);
     faulty_sql_fail(number, 1, when);
     bool is_done = accounts_session_start(faulty, bob.id, HOUR_MS, &session, token, &err);
     *out_hit = faulty_sql_disarm();
     assert_true(is_done || (*out_hit && err.kind == ERROR_UNAVAILABLE));
-    assert_int_equal(live_sessions(sound, bob.id), SESSIONS_LIMIT);
+    assert_int_equal(accounts_fixture_live(sound, bob.id), SESSIONS_LIMIT);
     int64_t revoked =
         sql_under_test_count("SELECT COUNT(*) FROM session WHERE revoked_at IS NOT NULL");
     assert_int_equal(sql_under_test_count("SELECT COUNT(*) FROM session"),
                      SESSIONS_LIMIT + revoked);
     if (is_done)
-        assert_int_equal(refresh(sound, token, next), ERROR_NONE);
+        assert_int_equal(accounts_fixture_refresh(sound, token, next), ERROR_NONE);
 }
 
 static void starting_a_session_bears_every_fault(void **state)
@@ -506,7 +438,8 @@ static void starting_a_session_bears_every_fault(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(name, accounts_fixture_start, accounts_fixture_stop)
     const struct CMUnitTest tests[] = {
         TEST(a_token_is_long_new_each_time_and_stored_nowhere),
         TEST(each_use_replaces_the_token),
