@@ -247,6 +247,11 @@ ssize_t blob_read_at(struct blobs *blobs, struct blob_reader *reader, int64_t of
     return blobs->ops->read_at(blobs, reader, offset, out, size, err);
 }
 
+int blob_descriptor(struct blobs *blobs, struct blob_reader *reader)
+{
+    return blobs->ops->descriptor(blobs, reader);
+}
+
 void blob_close(struct blobs *blobs, struct blob_reader *reader)
 {
     if (reader != NULL)

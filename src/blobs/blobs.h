@@ -75,6 +75,9 @@ struct blob_reader *blobs_read(struct blobs *blobs, const char *key, struct blob
 // Up to `size` bytes from the offset; fewer only at the end; -1 on failure.
 ssize_t blob_read_at(struct blobs *blobs, struct blob_reader *reader, int64_t offset, void *out,
                      size_t size, struct error *err);
+// A descriptor of exactly the blob's bytes, which the caller closes; it outlives the reader. -1
+// where the store has no files (nothing failed): then blob_read_at is the way. Copies nothing.
+int blob_descriptor(struct blobs *blobs, struct blob_reader *reader);
 void blob_close(struct blobs *blobs, struct blob_reader *reader); // takes NULL
 
 // A descriptor to read the whole blob from; the caller closes it. Backends without files copy it to

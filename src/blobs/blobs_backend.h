@@ -31,6 +31,7 @@ struct blobs_ops {
                                 struct error *err);
     ssize_t (*read_at)(struct blobs *blobs, struct blob_reader *reader, int64_t offset, void *out,
                        size_t size, struct error *err);
+    int (*descriptor)(struct blobs *blobs, struct blob_reader *reader); // -1: no files here
     void (*close_reader)(struct blobs *blobs, struct blob_reader *reader);
     int (*open_fd)(struct blobs *blobs, const char *key, const char *scratch_directory,
                    struct blob_info *out, struct error *err);

@@ -476,6 +476,12 @@ static ssize_t files_read_at(struct blobs *blobs, struct blob_reader *reader, in
     return file_read_at(((struct files_reader *)reader)->fd, out, size, offset, err);
 }
 
+static int files_descriptor(struct blobs *blobs, struct blob_reader *reader)
+{
+    (void)blobs;
+    return fcntl(((struct files_reader *)reader)->fd, F_DUPFD_CLOEXEC, 0);
+}
+
 static void files_close_reader(struct blobs *blobs, struct blob_reader *reader)
 {
     (void)blobs;
@@ -534,6 +540,7 @@ const struct blobs_ops blobs_files_ops = {
     .abort = files_abort,
     .read = files_read,
     .read_at = files_read_at,
+    .descriptor = files_descriptor,
     .close_reader = files_close_reader,
     .open_fd = files_open_fd,
     .stat = files_stat,

@@ -82,6 +82,28 @@ static void a_descriptor_reads_the_whole_blob(void **state)
     assert_true(blobs_remove(store_blobs, key, &err));
 }
 
+static void a_reader_gives_the_descriptor_of_its_file_if_it_has_one(void **state)
+{
+    (void)state;
+    char key[BLOB_KEY_SIZE];
+    store_key(key);
+    SCOPED(free) char *bytes = store_bytes(600000, 7);
+    store_put(key, bytes, 600000);
+    struct blob_info info;
+    struct blob_reader *reader = blobs_read(store_blobs, key, &info, &err);
+    assert_non_null(reader);
+    int fd = blob_descriptor(store_blobs, reader);
+    blob_close(store_blobs, reader);
+    if (fd >= 0) {
+        assert_int_equal(lseek(fd, 0, SEEK_END), 600000);
+        SCOPED(free) char *read = alloc_zeroed(1, 600001);
+        assert_int_equal(file_read_at(fd, read, 600001, 0, &err), 600000);
+        assert_memory_equal(read, bytes, 600000);
+        close(fd);
+    }
+    assert_true(blobs_remove(store_blobs, key, &err));
+}
+
 static void nothing_is_visible_before_the_commit(void **state)
 {
     (void)state;
@@ -381,6 +403,7 @@ int main(void)
         cmocka_unit_test(a_committed_blob_reads_back_and_says_what_it_is),
         cmocka_unit_test(any_range_can_be_read),
         cmocka_unit_test(a_descriptor_reads_the_whole_blob),
+        cmocka_unit_test(a_reader_gives_the_descriptor_of_its_file_if_it_has_one),
         cmocka_unit_test(nothing_is_visible_before_the_commit),
         cmocka_unit_test(an_aborted_blob_leaves_nothing),
         cmocka_unit_test(a_suspended_blob_goes_on_where_it_was),

@@ -136,6 +136,11 @@ static ssize_t faulty_read_at(struct blobs *blobs, struct blob_reader *reader, i
     return inner->ops->read_at(inner, reader, offset, out, size, err);
 }
 
+static int faulty_descriptor(struct blobs *blobs, struct blob_reader *reader)
+{
+    return inner_of(blobs)->ops->descriptor(inner_of(blobs), reader);
+}
+
 static void faulty_close_reader(struct blobs *blobs, struct blob_reader *reader)
 {
     inner_of(blobs)->ops->close_reader(inner_of(blobs), reader);
@@ -189,6 +194,7 @@ static const struct blobs_ops faulty_ops = {
     .abort = faulty_abort,
     .read = faulty_read,
     .read_at = faulty_read_at,
+    .descriptor = faulty_descriptor,
     .close_reader = faulty_close_reader,
     .open_fd = faulty_open_fd,
     .stat = faulty_stat,
