@@ -50,6 +50,7 @@ static const struct command commands[] = {
     {"convert", "turn one video into an MP3, without any service", convert_command},
     {"user", "add an account, reset a password", user_command},
     {"check-config", "show the settings, or what is wrong with them", check_config_command},
+    {"make-key", "make a signing key for several auth roles", make_key_command},
     {"migrate", "bring the databases up to date", migrate_command},
     {"gateway", "one role: HTTP for users", gateway_command},
     {"auth", "one role: accounts, sessions, tokens", auth_command},

@@ -17,6 +17,8 @@
 
 enum { SEED_TEXT_SIZE = 2 * crypto_sign_SEEDBYTES, FILE_LIMIT_BYTES = SEED_TEXT_SIZE + 2 };
 
+static_assert(SIGNING_KEY_TEXT_SIZE == SEED_TEXT_SIZE + 2, "digits, line end, NUL");
+
 struct signing_key {
     unsigned char public_key[crypto_sign_PUBLICKEYBYTES];
     unsigned char secret_key[crypto_sign_SECRETKEYBYTES];
@@ -45,28 +47,51 @@ static bool write_file(const char *path, const char *text, size_t size, struct e
     return true;
 }
 
+static bool start_sodium(struct error *err)
+{
+    return sodium_init() >= 0 || error_set(err, ERROR_INTERNAL, "libsodium does not start");
+}
+
+bool signing_key_text(char out[SIGNING_KEY_TEXT_SIZE], struct error *err)
+{
+    unsigned char seed[crypto_sign_SEEDBYTES];
+    if (!start_sodium(err))
+        return false;
+    randombytes_buf(seed, sizeof seed);
+    sodium_bin2hex(out, SEED_TEXT_SIZE + 1, seed, sizeof seed);
+    sodium_memzero(seed, sizeof seed);
+    out[SEED_TEXT_SIZE] = '\n';
+    out[SEED_TEXT_SIZE + 1] = '\0';
+    return true;
+}
+
 // The file gets its name by link(2) when it is complete: of two that start at once, one wins and
 // the other reads the winner's key.
-static bool make_file(const char *path, struct error *err)
+bool signing_key_make(const char *path, struct error *err)
 {
     SCOPED(free) char *directory = alloc_text(path);
-    if (!file_make_directory(dirname(directory), 0700, err))
+    char text[SIGNING_KEY_TEXT_SIZE];
+    if (!file_make_directory(dirname(directory), 0700, err) || !signing_key_text(text, err))
         return false;
-    unsigned char seed[crypto_sign_SEEDBYTES];
-    char text[SEED_TEXT_SIZE + 1];
-    randombytes_buf(seed, sizeof seed);
-    sodium_bin2hex(text, sizeof text, seed, sizeof seed);
-    text[SEED_TEXT_SIZE] = '\n';
     char token[TOKEN_SIZE];
     token_new(token);
     SCOPED(free) char *unfinished = alloc_format("%s.%s.tmp", path, token);
-    bool is_made = write_file(unfinished, text, sizeof text, err);
-    if (is_made && link(unfinished, path) != 0 && errno != EEXIST)
-        is_made = error_set_errno(err, errno, "link %s", path);
+    bool is_made = write_file(unfinished, text, strlen(text), err);
+    if (is_made && link(unfinished, path) != 0)
+        is_made = errno == EEXIST ? error_set(err, ERROR_CONFLICT, "%s is there already", path)
+                                  : error_set_errno(err, errno, "link %s", path);
     unlink(unfinished);
-    sodium_memzero(seed, sizeof seed);
     sodium_memzero(text, sizeof text);
     return is_made && sync_parent(path, err);
+}
+
+static bool make_unless_another_did(const char *path, struct error *err)
+{
+    struct error failure = {0};
+    if (signing_key_make(path, &failure) || failure.kind == ERROR_CONFLICT)
+        return true;
+    *err = failure;
+    return false;
 }
 
 // 1 open, 0 absent, -1 with err; the caller closes out_fd in any case. Group-readable is fine: that
@@ -112,13 +137,11 @@ static bool read_seed(int fd, const char *path, unsigned char seed[crypto_sign_S
 
 struct signing_key *signing_key_open(const char *path, struct error *err)
 {
-    if (sodium_init() < 0) {
-        error_set(err, ERROR_INTERNAL, "libsodium does not start");
+    if (!start_sodium(err))
         return NULL;
-    }
     SCOPED_FD int fd = -1;
     int found = open_file(path, &fd, err);
-    if (found == 0 && make_file(path, err)) {
+    if (found == 0 && make_unless_another_did(path, err)) {
         found = open_file(path, &fd, err);
         if (found == 0)
             error_set(err, ERROR_UNAVAILABLE, "signing key %s: gone again", path);

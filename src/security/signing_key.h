@@ -9,6 +9,11 @@ struct signing_key;
 // others can read it or the group can write it. `path` may be a secret mounted read-only, 0400 or
 // 0440.
 struct signing_key *signing_key_open(const char *path, struct error *err);
+// Makes a file with a new key. CONFLICT when there is one of that name.
+bool signing_key_make(const char *path, struct error *err);
+// A new key as the text of such a file.
+enum { SIGNING_KEY_TEXT_SIZE = 66 }; // 64 digits, the line's end, NUL
+bool signing_key_text(char out[SIGNING_KEY_TEXT_SIZE], struct error *err);
 void signing_key_destroy(struct signing_key *key);
 SCOPE_DEFINE(signing_key_destroy, struct signing_key *);
 

@@ -6,3 +6,4 @@ int migrate_command(char *const *arguments);      // brings the databases up to 
 int convert_command(char *const *arguments);      // one file, without any service
 int check_config_command(char *const *arguments); // shows the settings, or what is wrong with them
 int user_command(char *const *arguments);         // accounts from the command line
+int make_key_command(char *const *arguments);     // a key that several auth roles share

@@ -428,6 +428,21 @@ def test_the_key_stays_over_a_restart_and_is_its_owners_alone(new_auth):
 
 # ---- the predecessors' routes ----------------------------------------------------------------------
 
+def test_several_auth_roles_with_one_key_are_one(new_auth, tmp_path):
+    key = tmp_path / "signing.key"
+    assert subprocess.run([UNREEL, "make-key", key], env=clean_environment(), timeout=60).returncode == 0
+    key.chmod(0o440)  # as Kubernetes mounts a secret
+    shared = {"UNREEL_SIGNING_KEY": str(key), "UNREEL_ACCOUNTS": f"sqlite:{tmp_path}/accounts.db"}
+    first, second = new_auth(**shared), new_auth(**shared)
+    sets = [each.request("GET", "/.well-known/jwks.json").json for each in (first, second)]
+    assert sets[0] == sets[1]
+    tokens = first.tokens("ann@example.org")
+    assert second.request("GET", "/api/v1/sessions", token=tokens["access_token"]).status == 200
+    tokens = second.refresh(tokens["refresh_token"])
+    assert tokens.status == 200, tokens.body
+    assert first.refresh(tokens.json["refresh_token"]).status == 200
+
+
 def test_the_predecessors_routes_answer_as_they_did(auth):
     credentials = {"Authorization": basic("old@example.org")}
     registered = auth.request("POST", "/register", headers=credentials)

@@ -1,5 +1,7 @@
 """The command line: help, settings, and what is said when something is wrong."""
+import re
 import socket
+import stat
 import subprocess
 import threading
 from pathlib import Path
@@ -10,7 +12,7 @@ from service import UNREEL, clean_environment, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ["serve", "convert", "user", "check-config", "migrate", "gateway", "auth", "converter",
-            "notifier"]
+            "notifier", "make-key"]
 
 
 def run(*arguments, environment=None, **options):
@@ -94,6 +96,20 @@ def test_serve_says_at_once_that_a_port_is_taken(tmp_path):
     assert result.returncode == 1
     assert f"see the setting listen: listen on {taken}: Address already in use" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_key_is_made_once_and_for_its_owner_alone(tmp_path):
+    path = tmp_path / "keys" / "signing.key"
+    assert run("make-key", path).returncode == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    key = path.read_text()
+    again = run("make-key", path)
+    assert (again.returncode, again.stderr) == \
+        (1, f"unreel: cannot make a key: {path} is there already\n")
+    assert path.read_text() == key
+    printed = run("make-key").stdout
+    assert re.fullmatch("[0-9a-f]{64}\n", printed) and printed != key
+    assert run("make-key", "--force").returncode == 2
 
 
 def test_a_malformed_proxy_is_a_fault_of_the_settings():
