@@ -16,7 +16,7 @@ static int run_role(const struct role *role, char letter, char *const *arguments
     struct error err = {0};
     int status;
     SCOPED(free) char *usage = alloc_format("Usage: unreel %s [SETTINGS]", role->name);
-    if (!load_settings(arguments, usage, letter, &config, &status))
+    if (!load_settings(arguments, usage, letter, &config, NULL, &status))
         return status;
     if (!file_make_directory(config.data, 0700, &err)) {
         fprintf(stderr, "unreel: %s\n", err.text);
@@ -51,6 +51,7 @@ static const struct command commands[] = {
     {"user", "add an account, reset a password", user_command},
     {"check-config", "show the settings, or what is wrong with them", check_config_command},
     {"make-key", "make a signing key for several auth roles", make_key_command},
+    {"healthcheck", "ask a role whether it is alive", healthcheck_command},
     {"migrate", "bring the databases up to date", migrate_command},
     {"gateway", "one role: HTTP for users", gateway_command},
     {"auth", "one role: accounts, sessions, tokens", auth_command},

@@ -26,7 +26,7 @@ int check_config_command(char *const *arguments)
     }
     struct config config;
     int status;
-    if (!load_settings(arguments, usage, 'S', &config, &status))
+    if (!load_settings(arguments, usage, 'S', &config, NULL, &status))
         return status;
     config_print(&config, &text);
     fputs(text.bytes, stdout);

@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 
-// True: go on. False: `out_status` is the exit status; everything was said.
+// True: go on. False: `out_status` is the exit status; everything was said. What is no setting goes
+// to `out_words`, as config_load's out_rest; NULL: it is a fault.
 bool load_settings(char *const *arguments, const char *usage, char role, struct config *out,
-                   int *out_status);
+                   const char **out_words, int *out_status);

@@ -7,3 +7,4 @@ int convert_command(char *const *arguments);      // one file, without any servi
 int check_config_command(char *const *arguments); // shows the settings, or what is wrong with them
 int user_command(char *const *arguments);         // accounts from the command line
 int make_key_command(char *const *arguments);     // a key that several auth roles share
+int healthcheck_command(char *const *arguments);  // asks a role's operators' port

@@ -4,15 +4,16 @@ import socket
 import stat
 import subprocess
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from service import UNREEL, clean_environment, free_ports
+from service import UNREEL, clean_environment, free_ports, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ["serve", "convert", "user", "check-config", "migrate", "gateway", "auth", "converter",
-            "notifier", "make-key"]
+            "notifier", "healthcheck", "make-key"]
 
 
 def run(*arguments, environment=None, **options):
@@ -96,6 +97,55 @@ def test_serve_says_at_once_that_a_port_is_taken(tmp_path):
     assert result.returncode == 1
     assert f"see the setting listen: listen on {taken}: Address already in use" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@contextmanager
+def a_notifier(folder, admin_listen):
+    """One role that listens there and ends with the test."""
+    settings = {"UNREEL_DATA": str(folder / "data"), "UNREEL_ADMIN_LISTEN": admin_listen}
+    process = subprocess.Popen([UNREEL, "notifier"], env=clean_environment() | settings,
+                               stderr=subprocess.DEVNULL)
+    try:
+        yield settings
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "[::]", "::", "unix"])
+def test_healthcheck_finds_the_role_where_it_listens(host, tmp_path):
+    listen = f"unix:{tmp_path}/admin.sock" if host == "unix" else f"{host}:{free_ports(1)}"
+    with a_notifier(tmp_path, listen) as settings:
+        wait_until(lambda: run("healthcheck", environment=settings).returncode == 0)
+        result = run("healthcheck", environment=settings)
+        assert (result.stdout, result.stderr) == ("", "")
+
+
+def test_healthcheck_tells_alive_from_ready(tmp_path):
+    with a_notifier(tmp_path, f"127.0.0.1:{free_ports(1)}") as settings:
+        wait_until(lambda: run("healthcheck", environment=settings).returncode == 0)
+        result = run("healthcheck", "--ready", environment=settings)
+        assert result.returncode == 1
+        assert result.stderr.startswith("unreel: /readyz answers 503: jobs: ")
+        assert result.stderr.count("\n") == 1
+        assert run("migrate", environment=settings).returncode == 0
+        wait_until(lambda: run("healthcheck", "--ready", environment=settings).returncode == 0)
+
+
+def test_healthcheck_does_not_wait_for_ever():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        listen = f"127.0.0.1:{silent.getsockname()[1]}"
+        result = run("healthcheck", "--admin-listen", listen)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"unreel: no answer: GET http://{listen}/livez: ")
+    assert result.stderr.count("\n") == 1
+    assert run("healthcheck", "--admin-listen", listen).returncode == 1  # nobody listens
+
+
+@pytest.mark.parametrize("words", [["now"], ["--ready", "now"], ["--raedy"]])
+def test_healthcheck_refuses_words_it_does_not_know(words):
+    result = run("healthcheck", *words)
+    assert result.returncode == 2 and result.stderr.startswith("Usage: unreel healthcheck")
 
 
 def test_a_key_is_made_once_and_for_its_owner_alone(tmp_path):
