@@ -3,7 +3,7 @@
 BUILD ?= build
 SANITIZED ?= build-asan
 
-.PHONY: all run test check asan format install bench clean help
+.PHONY: all run test check asan format install bench image clean help
 
 all: $(BUILD)/build.ninja ## build the release programs: build/unreel and build/unreel-media
 	ninja -C $(BUILD) unreel unreel-media
@@ -43,6 +43,9 @@ bench: all ## compare with ffmpeg and nginx, side by side; prints ratios
 	scripts/setup bench
 	bench/bench $(BUILD)
 
+image: ## build the container image with Docker or podman; prints its size
+	scripts/build-image
+
 install: all ## into /usr/local, or DESTDIR
 	meson install -C $(BUILD) --no-rebuild
 
@@ -50,4 +53,4 @@ clean:
 	rm -rf $(BUILD) $(SANITIZED) build-clang
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 20
