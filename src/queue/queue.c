@@ -9,6 +9,7 @@
 const struct queue_ops *const queue_backends[] = {
     &queue_local_ops,
     &queue_none_ops,
+    &queue_rabbitmq_ops,
     NULL,
 };
 
@@ -21,15 +22,17 @@ static bool is_topic(const char *topic)
 static const struct queue_ops *find_backend(const char *url, struct error *err)
 {
     for (size_t i = 0; queue_backends[i] != NULL; i++)
-        if (text_has_scheme(url, queue_backends[i]->scheme))
-            return queue_backends[i];
+        for (const char *const *scheme = queue_backends[i]->schemes; *scheme != NULL; scheme++)
+            if (text_has_scheme(url, *scheme))
+                return queue_backends[i];
     error_set(err, ERROR_INVALID, "no queue is called '%.*s:'", (int)strcspn(url, ":"), url);
     return NULL;
 }
 
 bool queue_check_url(const char *url, struct error *err)
 {
-    return find_backend(url, err) != NULL;
+    const struct queue_ops *ops = find_backend(url, err);
+    return ops != NULL && ops->check_url(url, err);
 }
 
 struct queue *queue_open(const char *url, const char *topic, struct error *err)

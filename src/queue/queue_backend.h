@@ -5,7 +5,8 @@
 #include "queue/queue.h"
 
 struct queue_ops {
-    const char *scheme; // "local"
+    const char *const *schemes; // {"local", NULL}
+    bool (*check_url)(const char *url, struct error *err);
     struct queue *(*open)(const char *url, const char *topic, struct error *err);
     void (*close)(struct queue *queue);
     bool (*publish)(struct queue *queue, const char *topic, const char *id, struct error *err);
@@ -21,5 +22,5 @@ struct queue {
     const struct queue_ops *ops; // a backend's own struct begins with this one
 };
 
-extern const struct queue_ops queue_local_ops, queue_none_ops;
+extern const struct queue_ops queue_local_ops, queue_none_ops, queue_rabbitmq_ops;
 extern const struct queue_ops *const queue_backends[]; // NULL ends it

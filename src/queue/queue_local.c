@@ -108,17 +108,20 @@ static void local_close(struct queue *queue)
     free(local);
 }
 
+static bool local_check_url(const char *url, struct error *err)
+{
+    return url[strlen("local:")] != '\0' ||
+           error_set(err, ERROR_INVALID, "local: needs a directory");
+}
+
 static struct queue *local_open(const char *url, const char *topic, struct error *err)
 {
-    const char *path = url + strlen("local:");
-    if (path[0] == '\0') {
-        error_set(err, ERROR_INVALID, "local: needs a directory");
+    if (!local_check_url(url, err))
         return NULL;
-    }
     struct local *local = alloc_zeroed(1, sizeof *local);
     SCOPED(queue_close) struct queue *queue = &local->base;
     local->base.ops = &queue_local_ops;
-    local->path = alloc_text(path);
+    local->path = alloc_text(url + strlen("local:"));
     local->topic = alloc_text(topic);
     local->directory_fd = local->socket_fd = -1;
     if (!connect_to_directory(local, err))
@@ -220,7 +223,8 @@ static bool local_pump(struct queue *queue, struct error *err)
 }
 
 const struct queue_ops queue_local_ops = {
-    .scheme = "local",
+    .schemes = (const char *const[]){"local", NULL},
+    .check_url = local_check_url,
     .open = local_open,
     .close = local_close,
     .publish = local_publish,

@@ -7,13 +7,16 @@
 
 #include <string.h>
 
+static bool none_check_url(const char *url, struct error *err)
+{
+    return strcmp(url, "none:") == 0 || error_set(err, ERROR_INVALID, "nothing may follow none:");
+}
+
 static struct queue *none_open(const char *url, const char *topic, struct error *err)
 {
     (void)topic;
-    if (strcmp(url, "none:") != 0) {
-        error_set(err, ERROR_INVALID, "nothing may follow none:");
+    if (!none_check_url(url, err))
         return NULL;
-    }
     struct queue *queue = alloc_zeroed(1, sizeof *queue);
     queue->ops = &queue_none_ops;
     return queue;
@@ -57,7 +60,8 @@ static bool none_pump(struct queue *queue, struct error *err)
 }
 
 const struct queue_ops queue_none_ops = {
-    .scheme = "none",
+    .schemes = (const char *const[]){"none", NULL},
+    .check_url = none_check_url,
     .open = none_open,
     .close = none_close,
     .publish = none_publish,

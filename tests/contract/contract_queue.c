@@ -1,5 +1,5 @@
-// What queue.h promises, on the queue that UNREEL_TEST_QUEUE names; else on sockets in a temporary
-// directory. A hint may be lost, so a test publishes until one arrives; what arrives must be right.
+// What queue.h promises, on sockets in a temporary directory; with UNREEL_TEST_BACKEND=rabbitmq on
+// a virtual host of its own. What holds for one backend only stands at the end, in its own table.
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -7,6 +7,7 @@
 #include "dropping_queue.h"
 #include "faulty_queue.h"
 #include "queue/queue.h"
+#include "rabbitmq_host.h"
 #include "temporary.h"
 
 #include <dirent.h>
@@ -26,26 +27,31 @@
 enum { PATIENCE_MS = 10000, MOMENT_MS = 50 };
 
 static struct temporary temporary;
+static struct rabbitmq_host rabbitmq_host;
 static char *url;
-static bool has_hints, is_local;
 static struct error err;
 
-static int choose_queue(void **state)
+static int make_local(void **state)
 {
     (void)state;
     temporary_create(&temporary);
-    const char *given = getenv("UNREEL_TEST_QUEUE");
-    url = given != NULL ? alloc_text(given) : alloc_format("local:%s/run", temporary.path);
-    has_hints = strcmp(url, "none:") != 0;
-    is_local = text_starts_with(url, "local:");
+    url = alloc_format("local:%s/run", temporary.path);
     return 0;
 }
 
-static int forget_queue(void **state)
+static int remove_local(void **state)
 {
     (void)state;
     free(url);
     temporary_remove(&temporary);
+    return 0;
+}
+
+static int remove_rabbitmq(void **state)
+{
+    (void)state;
+    free(url);
+    rabbitmq_host_remove(&rabbitmq_host);
     return 0;
 }
 
@@ -86,8 +92,6 @@ static bool arrives(struct queue *consumer, const char *id, int timeout_ms)
 static void a_hint_reaches_a_consumer(void **state)
 {
     (void)state;
-    if (!has_hints)
-        skip();
     struct queue *consumer = open_queue("video");
     drain(consumer);
     struct queue *publisher = open_queue(NULL);
@@ -104,8 +108,6 @@ static void a_hint_reaches_a_consumer(void **state)
 static void a_consumer_may_publish_as_well(void **state)
 {
     (void)state;
-    if (!has_hints)
-        skip();
     struct queue *converter = open_queue("video");
     struct queue *notifier = open_queue("mp3");
     drain(notifier);
@@ -157,9 +159,6 @@ static void publishing_needs_no_consumer(void **state)
     }
     assert_true(queue_pump(publisher, &err));
     queue_close(publisher);
-    struct queue *consumer = open_queue("mp3");
-    drain(consumer);
-    queue_close(consumer);
 }
 
 static void what_is_no_id_is_not_published(void **state)
@@ -180,10 +179,6 @@ static void the_descriptor_becomes_readable(void **state)
     (void)state;
     struct queue *consumer = open_queue("video");
     drain(consumer);
-    if (queue_poll_fd(consumer) < 0) {
-        queue_close(consumer);
-        skip();
-    }
     struct queue *publisher = open_queue(NULL);
     char id[ID_SIZE];
     id_new(id);
@@ -198,8 +193,6 @@ static void the_descriptor_becomes_readable(void **state)
 static void nobody_waits_for_a_consumer_that_does_not_listen(void **state)
 {
     (void)state;
-    if (!has_hints)
-        skip();
     struct queue *idle = open_queue("video");
     struct queue *publisher = open_queue(NULL);
     char id[ID_SIZE];
@@ -218,8 +211,6 @@ static void nobody_waits_for_a_consumer_that_does_not_listen(void **state)
 static void a_rejected_hint_does_not_come_back(void **state)
 {
     (void)state;
-    if (!has_hints)
-        skip();
     struct queue *consumer = open_queue("video");
     drain(consumer);
     char id[ID_SIZE];
@@ -236,8 +227,6 @@ static void a_rejected_hint_does_not_come_back(void **state)
 static void a_failing_queue_says_so_and_goes_on(void **state)
 {
     (void)state;
-    if (!has_hints)
-        skip();
     for (int after = 0; after < 2; after++)
         for (int n = 1; n <= 3; n++) {
             struct fault fault = {.fail_at = n, .after_effect = after == 1};
@@ -281,7 +270,72 @@ static void unknown_queues_are_refused(void **state)
     }
 }
 
-// From here on: what only `local:` promises.
+static void urls_are_checked_without_opening(void **state)
+{
+    (void)state;
+    static const char *const right[] = {
+        "local:/nowhere/at/all",
+        "none:",
+        "amqp://user:secret@one,two:5673,[::1]:5674/%2Fhost",
+        "amqp://user:secret@one",
+        "amqps://user:secret@one/?tls-ca=/some/file",
+    };
+    static const char *const wrong[] = {
+        "local:",
+        "amqp:",
+        "amqp://",
+        "amqp://one/",
+        "amqp://user:secret@/",
+        "amqp://user:secret@one:0/",
+        "amqp://user:secret@one/?heartbeat=1",
+        "amqp://user:secret@one/?tls-ca=/some/file",
+        "amqps://user:secret@one/?tls-ca=",
+    };
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++)
+        assert_true(queue_check_url(right[i], &err));
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_false(queue_check_url(wrong[i], &err));
+        assert_int_equal(err.kind, ERROR_INVALID);
+        assert_null(strstr(err.text, "secret"));
+    }
+}
+
+static void a_receipt_may_be_given_back_twice(void **state)
+{
+    (void)state;
+    struct queue *consumer = open_queue("video");
+    drain(consumer);
+    char id[ID_SIZE];
+    struct queue_hint hints[2];
+    for (int i = 0; i < 2; i++) {
+        id_new(id);
+        publish(consumer, "video", id);
+        assert_int_equal(queue_receive(consumer, PATIENCE_MS, &hints[i], &err), QUEUE_HINT);
+        assert_string_equal(hints[i].id, id);
+        assert_true(queue_ack(consumer, &hints[0], &err));
+        assert_true(queue_reject(consumer, &hints[0], &err));
+    }
+    assert_true(queue_ack(consumer, &hints[1], &err));
+    id_new(id);
+    publish(consumer, "video", id);
+    assert_true(arrives(consumer, id, PATIENCE_MS));
+    queue_close(consumer);
+}
+
+// ---- what only `local:` promises ----
+
+static void without_a_consumer_the_hint_is_gone(void **state)
+{
+    (void)state;
+    struct queue *publisher = open_queue(NULL);
+    char id[ID_SIZE];
+    id_new(id);
+    publish(publisher, "video", id);
+    struct queue *consumer = open_queue("video");
+    assert_false(arrives(consumer, id, MOMENT_MS));
+    queue_close(consumer);
+    queue_close(publisher);
+}
 
 static void count_sockets(const char *directory, int expected)
 {
@@ -297,8 +351,6 @@ static void count_sockets(const char *directory, int expected)
 static void a_dead_consumer_loses_its_socket(void **state)
 {
     (void)state;
-    if (!is_local)
-        skip();
     const char *directory = url + strlen("local:");
     int ready[2];
     assert_int_equal(pipe(ready), 0);
@@ -331,8 +383,6 @@ static void a_dead_consumer_loses_its_socket(void **state)
 static void every_consumer_of_the_topic_is_told(void **state)
 {
     (void)state;
-    if (!is_local)
-        skip();
     struct queue *one = open_queue("video");
     struct queue *two = open_queue("video");
     char id[ID_SIZE];
@@ -361,8 +411,6 @@ static void the_directory_may_have_a_long_name(void **state)
 static void datagrams_that_are_no_ids_are_dropped(void **state)
 {
     (void)state;
-    if (!is_local)
-        skip();
     const char *directory = url + strlen("local:");
     struct queue *consumer = open_queue("video");
     DIR *entries = opendir(directory);
@@ -399,8 +447,6 @@ static void datagrams_that_are_no_ids_are_dropped(void **state)
 static void a_wiped_directory_heals(void **state)
 {
     (void)state;
-    if (!is_local)
-        skip();
     struct queue *consumer = open_queue("video");
     struct queue *publisher = open_queue(NULL);
     assert_true(file_remove_tree(url + strlen("local:"), &err));
@@ -413,26 +459,106 @@ static void a_wiped_directory_heals(void **state)
     queue_close(consumer);
 }
 
+// ---- what only RabbitMQ promises ----
+
+static void without_a_consumer_the_hint_waits(void **state)
+{
+    (void)state;
+    struct queue *publisher = open_queue(NULL);
+    char id[ID_SIZE];
+    id_new(id);
+    publish(publisher, "video", id);
+    struct queue *consumer = open_queue("video");
+    assert_true(arrives(consumer, id, PATIENCE_MS));
+    queue_close(consumer);
+    queue_close(publisher);
+}
+
+static void each_hint_goes_to_one_consumer(void **state)
+{
+    (void)state;
+    struct queue *one = open_queue("video");
+    drain(one);
+    struct queue *two = open_queue("video");
+    drain(two);
+    char id[ID_SIZE];
+    id_new(id);
+    publish(one, "video", id);
+    bool is_first = arrives(one, id, 1000), is_second = arrives(two, id, 1000);
+    assert_true(is_first != is_second);
+    queue_close(one);
+    queue_close(two);
+}
+
+static void a_hint_that_was_not_acknowledged_goes_to_the_next_consumer(void **state)
+{
+    (void)state;
+    struct queue *first = open_queue("video");
+    drain(first);
+    char id[ID_SIZE];
+    id_new(id);
+    publish(first, "video", id);
+    struct queue_hint hint, again;
+    assert_int_equal(queue_receive(first, PATIENCE_MS, &hint, &err), QUEUE_HINT);
+    assert_int_equal(queue_receive(first, 0, &again, &err), QUEUE_HINT);
+    assert_string_equal(again.id, hint.id);
+    queue_close(first);
+    struct queue *second = open_queue("video");
+    assert_int_equal(queue_receive(second, PATIENCE_MS, &again, &err), QUEUE_HINT);
+    assert_string_equal(again.id, id);
+    assert_true(queue_ack(second, &again, &err));
+    queue_close(second);
+}
+
+static const struct CMUnitTest for_all[] = {
+    cmocka_unit_test(a_hint_reaches_a_consumer),
+    cmocka_unit_test(a_consumer_may_publish_as_well),
+    cmocka_unit_test(topics_are_apart),
+    cmocka_unit_test(waiting_ends_with_nothing),
+    cmocka_unit_test(publishing_needs_no_consumer),
+    cmocka_unit_test(what_is_no_id_is_not_published),
+    cmocka_unit_test(the_descriptor_becomes_readable),
+    cmocka_unit_test(nobody_waits_for_a_consumer_that_does_not_listen),
+    cmocka_unit_test(a_rejected_hint_does_not_come_back),
+    cmocka_unit_test(a_failing_queue_says_so_and_goes_on),
+    cmocka_unit_test(a_dropping_queue_looks_healthy),
+    cmocka_unit_test(unknown_queues_are_refused),
+    cmocka_unit_test(urls_are_checked_without_opening),
+    cmocka_unit_test(a_receipt_may_be_given_back_twice),
+};
+
+static const struct CMUnitTest for_local[] = {
+    cmocka_unit_test(without_a_consumer_the_hint_is_gone),
+    cmocka_unit_test(a_dead_consumer_loses_its_socket),
+    cmocka_unit_test(every_consumer_of_the_topic_is_told),
+    cmocka_unit_test(the_directory_may_have_a_long_name),
+    cmocka_unit_test(datagrams_that_are_no_ids_are_dropped),
+    cmocka_unit_test(a_wiped_directory_heals),
+};
+
+static const struct CMUnitTest for_rabbitmq[] = {
+    cmocka_unit_test(without_a_consumer_the_hint_waits),
+    cmocka_unit_test(each_hint_goes_to_one_consumer),
+    cmocka_unit_test(a_hint_that_was_not_acknowledged_goes_to_the_next_consumer),
+};
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_hint_reaches_a_consumer),
-        cmocka_unit_test(a_consumer_may_publish_as_well),
-        cmocka_unit_test(topics_are_apart),
-        cmocka_unit_test(waiting_ends_with_nothing),
-        cmocka_unit_test(publishing_needs_no_consumer),
-        cmocka_unit_test(what_is_no_id_is_not_published),
-        cmocka_unit_test(the_descriptor_becomes_readable),
-        cmocka_unit_test(nobody_waits_for_a_consumer_that_does_not_listen),
-        cmocka_unit_test(a_rejected_hint_does_not_come_back),
-        cmocka_unit_test(a_failing_queue_says_so_and_goes_on),
-        cmocka_unit_test(a_dropping_queue_looks_healthy),
-        cmocka_unit_test(unknown_queues_are_refused),
-        cmocka_unit_test(a_dead_consumer_loses_its_socket),
-        cmocka_unit_test(every_consumer_of_the_topic_is_told),
-        cmocka_unit_test(the_directory_may_have_a_long_name),
-        cmocka_unit_test(datagrams_that_are_no_ids_are_dropped),
-        cmocka_unit_test(a_wiped_directory_heals),
-    };
-    return cmocka_run_group_tests(tests, choose_queue, forget_queue);
+    enum { SHARED = sizeof for_all / sizeof for_all[0] };
+    const char *backend = getenv("UNREEL_TEST_BACKEND");
+    if (backend == NULL) {
+        struct CMUnitTest tests[SHARED + sizeof for_local / sizeof for_local[0]];
+        memcpy(tests, for_all, sizeof for_all);
+        memcpy(tests + SHARED, for_local, sizeof for_local);
+        return cmocka_run_group_tests(tests, make_local, remove_local);
+    }
+    if (!rabbitmq_host_create(&rabbitmq_host)) {
+        puts("1..0 # SKIP UNREEL_TEST_RABBITMQ names no server");
+        return 0;
+    }
+    url = alloc_text(rabbitmq_host.url);
+    struct CMUnitTest tests[SHARED + sizeof for_rabbitmq / sizeof for_rabbitmq[0]];
+    memcpy(tests, for_all, sizeof for_all);
+    memcpy(tests + SHARED, for_rabbitmq, sizeof for_rabbitmq);
+    return cmocka_run_group_tests(tests, NULL, remove_rabbitmq);
 }

@@ -23,10 +23,16 @@ static struct queue *inner_of(struct queue *queue)
     return ((struct dropping *)queue)->inner;
 }
 
+static bool dropping_check_url(const char *url, struct error *err)
+{
+    (void)url;
+    return error_set(err, ERROR_INVALID, "made by dropping_queue_wrap only");
+}
+
 static struct queue *dropping_open(const char *url, const char *topic, struct error *err)
 {
-    (void)url, (void)topic;
-    error_set(err, ERROR_INVALID, "made by dropping_queue_wrap only");
+    (void)topic;
+    dropping_check_url(url, err);
     return NULL;
 }
 
@@ -70,7 +76,8 @@ static bool dropping_pump(struct queue *queue, struct error *err)
 }
 
 static const struct queue_ops dropping_ops = {
-    .scheme = "dropping",
+    .schemes = (const char *const[]){"dropping", NULL},
+    .check_url = dropping_check_url,
     .open = dropping_open,
     .close = dropping_close,
     .publish = dropping_publish,

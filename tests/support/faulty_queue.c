@@ -33,10 +33,16 @@ static enum fault_answer next(struct queue *queue, struct error *err)
     return answer;
 }
 
+static bool faulty_check_url(const char *url, struct error *err)
+{
+    (void)url;
+    return error_set(err, ERROR_INVALID, "made by faulty_queue_wrap only");
+}
+
 static struct queue *faulty_open(const char *url, const char *topic, struct error *err)
 {
-    (void)url, (void)topic;
-    error_set(err, ERROR_INVALID, "made by faulty_queue_wrap only");
+    (void)topic;
+    faulty_check_url(url, err);
     return NULL;
 }
 
@@ -93,7 +99,8 @@ static bool faulty_pump(struct queue *queue, struct error *err)
 }
 
 static const struct queue_ops faulty_ops = {
-    .scheme = "faulty",
+    .schemes = (const char *const[]){"faulty", NULL},
+    .check_url = faulty_check_url,
     .open = faulty_open,
     .close = faulty_close,
     .publish = faulty_publish,
