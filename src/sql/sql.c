@@ -7,10 +7,11 @@
 #include <assert.h>
 #include <string.h>
 
-extern const struct sql_ops sql_sqlite_ops;
+extern const struct sql_ops sql_sqlite_ops, sql_mysql_ops;
 
 static const struct sql_ops *const drivers[] = {
     &sql_sqlite_ops,
+    &sql_mysql_ops,
 };
 
 enum { TRANSACTION_TRIES = 3 };
@@ -33,15 +34,14 @@ static const struct sql_ops *find_driver(const char *url, struct error *err)
 
 bool sql_check_url(const char *url, struct error *err)
 {
-    return find_driver(url, err) != NULL;
+    const struct sql_ops *driver = find_driver(url, err);
+    return driver && driver->check_url(url, err);
 }
 
 struct sql *sql_open(const char *url, enum sql_durability durability, struct error *err)
 {
     const struct sql_ops *driver = find_driver(url, err);
-    if (driver == NULL)
-        return NULL;
-    struct sql *sql = driver->open(url + strlen(driver->scheme) + 1, durability, err);
+    struct sql *sql = driver ? driver->open(url, durability, err) : NULL;
     return sql && wrap_opened ? wrap_opened(sql) : sql;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// A small SQL database interface with two drivers in mind: SQLite and MySQL/MariaDB. Knows nothing
-// of any table; `accounts/`, `jobs/` and `letters/` own schema and statements, written once.
+// A small SQL database interface with two drivers: SQLite and MySQL/MariaDB. Knows nothing of any
+// table; `accounts/`, `jobs/` and `letters/` own schema and statements, written once.
 //
 // Statements obey what both databases understand (docs/decisions/0002-portable-sql.md): `?` for
 // bound values; `{now}` for the database's clock in ms since 1970; no RETURNING, no ON CONFLICT,
@@ -24,11 +24,16 @@ enum sql_durability {
     SQL_RELAXED, // the last commits may be lost with the power: for leases and progress only
 };
 
-// Whether there is a driver for the URL; opens nothing. INVALID if not.
+// Whether there is a driver for the URL and it is of the driver's form; opens nothing. INVALID if
+// not.
 bool sql_check_url(const char *url, struct error *err);
 
-// `sqlite:FILE`. The file is created when absent. Fails with UNAVAILABLE, or INVALID for a URL that
-// no driver understands.
+// `sqlite:FILE`: the file is created when absent.
+// `mysql://USER:PASSWORD@HOST[:3306][,HOST2…]/DATABASE[?tls=off|required|verify][&tls-ca=FILE]`:
+// the first of the hosts that takes writes. Where a connection is lost the call fails, UNAVAILABLE,
+// and the next one connects anew. Commits are as durable as the server makes them, RELAXED or not;
+// a RELAXED handle connects at its first call. Fails with UNAVAILABLE, or INVALID for a URL that
+// sql_check_url refuses.
 struct sql *sql_open(const char *url, enum sql_durability durability, struct error *err);
 void sql_close(struct sql *sql);
 SCOPE_DEFINE(sql_close, struct sql *);

@@ -6,8 +6,9 @@
 struct sql_ops {
     const char *scheme; // "sqlite"
 
-    // `rest` is the URL behind "scheme:".
-    struct sql *(*open)(const char *rest, enum sql_durability durability, struct error *err);
+    // check_url looks at all of the URL's form and opens nothing; open checks the same first.
+    bool (*check_url)(const char *url, struct error *err);
+    struct sql *(*open)(const char *url, enum sql_durability durability, struct error *err);
     void (*close)(struct sql *sql);
 
     // As in sql.h. `{now}` and `{table}` are expanded by the driver, which keeps prepared
@@ -23,7 +24,8 @@ struct sql_ops {
     // database is not migrated yet); a lock or a connection, UNAVAILABLE.
     //
     // begin waits for locks itself. rollback is harmless when nothing is begun. is_retryable is
-    // about the handle's last call: sql_transaction repeats when it says so.
+    // about the handle's last call: sql_transaction repeats when it says so. A transaction that the
+    // database ended takes no more statements; a COMMIT without an answer is never repeated.
     bool (*begin)(struct sql *sql, struct error *err);
     bool (*commit)(struct sql *sql, struct error *err);
     void (*rollback)(struct sql *sql);

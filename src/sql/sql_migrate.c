@@ -27,20 +27,25 @@ static bool is_applied(struct sql *sql, const struct sql_migration *migration, b
                      note_found, out, err);
 }
 
-// SQLite commits statement and row together. MySQL commits the statement by itself, so after a
-// crash between the two it finds its work done: CONFLICT, which is as good as doing it.
+// "It is there already" is as good as doing it.
+static bool make(struct sql *sql, const char *statement, struct sql_values values,
+                 struct error *err)
+{
+    struct error failure = {0};
+    if (sql_execute(sql, statement, values, NULL, &failure) || failure.kind == ERROR_CONFLICT)
+        return true;
+    *err = failure;
+    return false;
+}
+
+// SQLite commits statement and row together. MySQL commits each by itself, so after a crash between
+// the two, or when the transaction runs again, it finds its work done.
 static bool apply(struct sql *sql, void *context, struct error *err)
 {
     const struct sql_migration *migration = context;
-    struct error failure = {0};
-    if (!sql_execute(sql, migration->statement, SQL_NO_VALUES, NULL, &failure) &&
-        failure.kind != ERROR_CONFLICT) {
-        *err = failure;
-        return false;
-    }
-    return sql_execute(sql, "INSERT INTO migration (owner, number, done_at) VALUES (?, ?, {now})",
-                       SQL_VALUES(SQL_TEXT(migration->owner), SQL_INTEGER(migration->number)), NULL,
-                       err);
+    return make(sql, migration->statement, SQL_NO_VALUES, err) &&
+           make(sql, "INSERT INTO migration (owner, number, done_at) VALUES (?, ?, {now})",
+                SQL_VALUES(SQL_TEXT(migration->owner), SQL_INTEGER(migration->number)), err);
 }
 
 static bool apply_missing(struct sql *sql, const struct sql_migration *migrations, size_t count,

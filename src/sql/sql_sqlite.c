@@ -424,21 +424,30 @@ static void sqlite_close(struct sql *sql)
     free(self);
 }
 
-static struct sql *sqlite_open(const char *rest, enum sql_durability durability, struct error *err)
+static const char *path_of(const char *url)
 {
-    // SQLite would take ":memory:" for a database of this one handle, and "" for a temporary one.
-    if (!rest[0] || rest[0] == ':') {
-        error_set(err, ERROR_INVALID, "sqlite: needs the path of a file");
-        return NULL;
-    }
-    if (!make_file(rest, err))
+    return strchr(url, ':') + 1;
+}
+
+// SQLite would take ":memory:" for a database of this one handle, and "" for a temporary one.
+static bool sqlite_check_url(const char *url, struct error *err)
+{
+    const char *path = path_of(url);
+    return (path[0] && path[0] != ':') ||
+           error_set(err, ERROR_INVALID, "sqlite: needs the path of a file");
+}
+
+static struct sql *sqlite_open(const char *url, enum sql_durability durability, struct error *err)
+{
+    const char *path = path_of(url);
+    if (!sqlite_check_url(url, err) || !make_file(path, err))
         return NULL;
     struct sqlite *self = alloc_zeroed(1, sizeof *self);
     self->base.ops = &sql_sqlite_ops;
     self->lock_fd = -1;
-    self->lock_path = alloc_format("%s-migrate", rest);
-    if (!set_up(self, rest, durability, err)) {
-        error_prefix(err, "%s", rest);
+    self->lock_path = alloc_format("%s-migrate", path);
+    if (!set_up(self, path, durability, err)) {
+        error_prefix(err, "%s", path);
         sqlite_close(&self->base);
         return NULL;
     }
@@ -465,6 +474,7 @@ static bool sqlite_row_is_null(const struct sql_row *row, int column)
 
 const struct sql_ops sql_sqlite_ops = {
     .scheme = "sqlite",
+    .check_url = sqlite_check_url,
     .open = sqlite_open,
     .close = sqlite_close,
     .execute = sqlite_execute,

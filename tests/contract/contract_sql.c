@@ -1,5 +1,4 @@
-// Every promise of sql.h and sql_migrate.h, on the database that UNREEL_TEST_SQL names: a fresh
-// SQLite file without it.
+// Every promise of sql.h and sql_migrate.h, on either kind of database.
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -62,12 +61,49 @@ static void insert(struct sql *sql, const char *id, const char *name, int64_t nu
 static void a_url_that_no_driver_knows_is_invalid(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"", "sqlite", "sqlite:", "sqlite::memory:", "paper:secret"};
+    static const char *const wrong[] = {
+        "",
+        "sqlite",
+        "sqlite:",
+        "sqlite::memory:",
+        "paper:secret",
+        "mysql:",
+        "mysql://",
+        "mysql://127.0.0.1/unreel",
+        "mysql://user:secret@127.0.0.1",
+        "mysql://user:secret@127.0.0.1/",
+        "mysql://user:secret@127.0.0.1/one/two",
+        "mysql://user:secret@127.0.0.1:x/unreel",
+        "mysql://user:secret@/unreel",
+        "mysql://user:secret@127.0.0.1,/unreel",
+        "mysql://user:secret@127.0.0.1/unreel?tsl=verify",
+        "mysql://user:secret@127.0.0.1/unreel?tls=maybe",
+        "mysql://user:secret@127.0.0.1/unreel?tls-ca=/ca.pem",
+        "mysql://user:secret@127.0.0.1/unreel?tls=required&tls-ca=/ca.pem",
+    };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct error err = {0};
         assert_null(sql_open(wrong[i], SQL_DURABLE, &err));
         assert_int_equal(err.kind, ERROR_INVALID);
         assert_null(strstr(err.text, "secret"));
+        err = (struct error){0};
+        assert_false(sql_check_url(wrong[i], &err));
+        assert_int_equal(err.kind, ERROR_INVALID);
+    }
+}
+
+static void a_url_is_checked_without_opening_anything(void **state)
+{
+    (void)state;
+    static const char *const right[] = {
+        "sqlite:/nowhere/at/all.db",
+        "mysql://user:p%40ss@nowhere.invalid/unreel",
+        "mysql://user@[::1]:3307,db2,10.0.0.3:3306/unreel?tls=verify&tls-ca=/nowhere/ca.pem",
+    };
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+        struct error err = {0};
+        if (!sql_check_url(right[i], &err))
+            fail_msg("%s: %s", right[i], err.text);
     }
 }
 
@@ -228,6 +264,56 @@ static void a_copy_that_does_not_fit_is_cut_at_a_code_point(void **state)
     assert_int_equal(strlen(seen.text), sizeof seen.text - 2);
 }
 
+enum { LONG_BYTES = 60000 };
+
+static bool compare_with_long(const struct sql_row *row, void *context)
+{
+    int *rows = context;
+    const char *text = sql_row_text(row, 1);
+    const char letter = (char)('a' + *rows % 2);
+    size_t size = *rows == 1 ? 3 : LONG_BYTES;
+    assert_int_equal(strlen(text), size);
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(text[i], letter);
+    assert_int_equal(sql_row_integer(row, 0), *rows);
+    assert_string_equal(sql_row_text(row, 2), "end");
+    *rows += 1;
+    return true;
+}
+
+static void a_long_text_comes_back_whole_between_short_ones(void **state)
+{
+    struct sql *sql = *state;
+    struct error err = {0};
+    SCOPED(free) char *text = alloc_zeroed(1, LONG_BYTES + 1);
+    sql_under_test_execute(sql, "CREATE TABLE essay (number BIGINT NOT NULL, body TEXT) {table}",
+                           SQL_NO_VALUES, -1);
+    for (int i = 0; i < 3; i++) {
+        memset(text, 'a' + i % 2, LONG_BYTES);
+        text[i == 1 ? 3 : LONG_BYTES] = '\0';
+        sql_under_test_execute(sql, "INSERT INTO essay (number, body) VALUES (?, ?)",
+                               SQL_VALUES(SQL_INTEGER(i), SQL_TEXT(text)), 1);
+    }
+    for (int round = 0; round < 2; round++) {
+        int rows = 0;
+        assert_true(sql_query(sql, "SELECT number, body, 'end' FROM essay ORDER BY number",
+                              SQL_NO_VALUES, compare_with_long, &rows, &err));
+        assert_int_equal(rows, 3);
+    }
+}
+
+static void sums_are_integers(void **state)
+{
+    struct sql *sql = *state;
+    insert(sql, "a", "a", INT64_C(4000000000000000000));
+    insert(sql, "b", "b", INT64_C(4000000000000000007));
+    assert_true(sql_under_test_integer(sql, "SELECT SUM(number) FROM thing") ==
+                INT64_C(8000000000000000007));
+    assert_int_equal(sql_under_test_integer(sql, "SELECT COALESCE(SUM(number), 0) FROM thing"
+                                                 " WHERE id='none'"),
+                     0);
+}
+
 static void a_relaxed_handle_sees_and_does_the_same(void **state)
 {
     struct error err = {0};
@@ -294,6 +380,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start_with_an_empty_table, stop)
     const struct CMUnitTest tests[] = {
         TEST(a_url_that_no_driver_knows_is_invalid),
+        TEST(a_url_is_checked_without_opening_anything),
         TEST(a_driver_leaves_no_call_out),
         TEST(values_come_back_as_they_went_in),
         TEST(null_is_null_both_ways),
@@ -304,6 +391,8 @@ int main(void)
         TEST(now_is_the_clock_in_ms_and_one_within_a_statement),
         TEST(a_query_stops_where_the_caller_has_enough),
         TEST(a_copy_that_does_not_fit_is_cut_at_a_code_point),
+        TEST(a_long_text_comes_back_whole_between_short_ones),
+        TEST(sums_are_integers),
         TEST(a_relaxed_handle_sees_and_does_the_same),
         TEST(any_number_of_statements_leaves_a_bounded_number_prepared),
         TEST(a_prepared_statement_outlives_a_change_of_its_table),

@@ -1,5 +1,5 @@
-// Transactions and migrations, several handles, threads and processes at once, on the database that
-// UNREEL_TEST_SQL names: a fresh SQLite file without it.
+// Transactions and migrations, several handles, threads and processes at once, on either kind of
+// database.
 
 #include "base/alloc.h"
 #include "base/clock.h"

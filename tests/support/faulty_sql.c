@@ -121,9 +121,15 @@ static void faulty_close(struct sql *sql)
 }
 
 // Handles come from wrapping, and rows are the inner handle's own: these are never called.
-static struct sql *faulty_open(const char *rest, enum sql_durability durability, struct error *err)
+static bool faulty_check_url(const char *url, struct error *err)
 {
-    (void)rest, (void)durability;
+    (void)url;
+    return error_set(err, ERROR_INTERNAL, "not to be opened");
+}
+
+static struct sql *faulty_open(const char *url, enum sql_durability durability, struct error *err)
+{
+    (void)url, (void)durability;
     error_set(err, ERROR_INTERNAL, "not to be opened");
     return NULL;
 }
@@ -145,6 +151,7 @@ static bool faulty_row_is_null(const struct sql_row *row, int column)
 
 static const struct sql_ops faulty_ops = {
     .scheme = "faulty",
+    .check_url = faulty_check_url,
     .open = faulty_open,
     .close = faulty_close,
     .execute = faulty_execute,

@@ -1,23 +1,43 @@
 #include "sql_under_test.h"
 
 #include "base/file.h"
+#include "base/id.h"
 #include "faulty_sql.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 static char directory[64];
 static char url[512];
+static char server_url[512], database[64]; // "": SQLite
+
+// A database of this program's own; a server has many.
+static void make_database(void)
+{
+    const char *server = getenv("UNREEL_TEST_MYSQL");
+    if (!server || !server[0]) {
+        printf("1..0 # SKIP UNREEL_TEST_MYSQL names no server\n");
+        exit(0);
+    }
+    char id[ID_SIZE], statement[128];
+    id_new(id);
+    snprintf(server_url, sizeof server_url, "%s/mysql", server);
+    snprintf(database, sizeof database, "unreel_test_%s", id);
+    snprintf(url, sizeof url, "%s/%s", server, database);
+    snprintf(statement, sizeof statement, "CREATE DATABASE %s", database);
+    sql_under_test_serve(statement);
+}
 
 void sql_under_test_start(void)
 {
-    const char *given = getenv("UNREEL_TEST_SQL");
-    if (given && given[0]) {
-        snprintf(url, sizeof url, "%s", given);
+    const char *wanted = getenv("UNREEL_TEST_BACKEND");
+    if (wanted && strcmp(wanted, "mysql") == 0) {
+        make_database();
         return;
     }
     snprintf(directory, sizeof directory, "/tmp/unreel-sql-XXXXXX");
@@ -39,9 +59,38 @@ bool sql_under_test_is_local(void)
 void sql_under_test_stop(void)
 {
     struct error ignored;
+    char statement[128];
     if (directory[0])
         file_remove_tree(directory, &ignored);
-    directory[0] = '\0';
+    if (database[0]) {
+        snprintf(statement, sizeof statement, "DROP DATABASE %s", database);
+        sql_under_test_serve(statement);
+        snprintf(statement, sizeof statement, "DROP DATABASE IF EXISTS %s_empty", database);
+        sql_under_test_serve(statement);
+    }
+    directory[0] = database[0] = '\0';
+}
+
+const char *sql_under_test_empty_url(void)
+{
+    static char empty_url[600];
+    char statement[128];
+    snprintf(empty_url, sizeof empty_url, "%s_empty", url);
+    snprintf(statement, sizeof statement, "CREATE DATABASE %s_empty", database);
+    if (database[0])
+        sql_under_test_serve(statement);
+    return empty_url;
+}
+
+void sql_under_test_serve(const char *statement)
+{
+    struct error err = {0};
+    SCOPED(sql_close) struct sql *sql = sql_open(server_url, SQL_DURABLE, &err);
+    if (!sql || !sql_execute(sql, statement, SQL_NO_VALUES, NULL, &err)) {
+        printf("Bail out! %s: %s\n", statement, err.text);
+        fflush(stdout);
+        abort();
+    }
 }
 
 struct sql *sql_under_test_open(void)

@@ -1,6 +1,7 @@
 #pragma once
-// The database that a contract suite runs on: the one that UNREEL_TEST_SQL names, which keeps what
-// earlier tests left in it, or a SQLite file in a directory that lives from start to stop.
+// The database that a contract suite runs on, made at start and gone at stop: a SQLite file, or
+// with UNREEL_TEST_BACKEND=mysql one of the server that UNREEL_TEST_MYSQL names (a URL without a
+// database, of a user who may do all); the program is skipped where it names none.
 
 #include "sql/sql.h"
 
@@ -11,6 +12,10 @@ void sql_under_test_start(void);
 const char *sql_under_test_url(void);
 bool sql_under_test_is_local(void);
 void sql_under_test_stop(void);
+// One more, without any table; once a program.
+const char *sql_under_test_empty_url(void);
+// Runs a statement on the server by itself, beside the database under test.
+void sql_under_test_serve(const char *statement);
 
 // Each ends the test with a message when it fails.
 struct sql *sql_under_test_open(void);
