@@ -28,6 +28,7 @@ static const struct metric metrics[] = {
      "Conversions that somebody else took from this process."},
     {"unreel_child_crashes_total", "counter", "Media children killed by a signal."},
     {"unreel_letters_total", "counter", "Letters by outcome."},
+    {"unreel_hints_total", "counter", "Hints by outcome: sent, or dropped, which costs seconds."},
     {"unreel_sweeps_total", "counter", "Rows that the sweeps moved, by kind."},
     {"unreel_blobs_unknown", "gauge", "Blobs that no row knows; they are left alone."},
     {"unreel_conversions", "gauge", "Conversions by state."},

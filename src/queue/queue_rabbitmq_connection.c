@@ -40,6 +40,11 @@ static bool is_tls(const struct rabbitmq *rabbitmq)
     return strcmp(rabbitmq->url.scheme, "amqps") == 0;
 }
 
+static int port_of(const struct rabbitmq *rabbitmq, const struct url_host *host)
+{
+    return host->port != 0 ? host->port : is_tls(rabbitmq) ? PORT_TLS : PORT;
+}
+
 static const char *virtual_host(const struct rabbitmq *rabbitmq)
 {
     return rabbitmq->url.path[0] == '\0' ? "/" : rabbitmq->url.path;
@@ -131,14 +136,15 @@ static bool open_socket(struct rabbitmq *rabbitmq, const struct url_host *host, 
     } else if ((socket = amqp_tcp_socket_new(rabbitmq->connection)) == NULL)
         return error_set(err, ERROR_INTERNAL, "cannot make a socket");
     struct timeval left = rabbitmq_left(deadline_ms);
-    int port = host->port != 0 ? host->port : is_tls(rabbitmq) ? PORT_TLS : PORT;
-    int status = amqp_socket_open_noblock(socket, host->name, port, &left);
+    int status = amqp_socket_open_noblock(socket, host->name, port_of(rabbitmq, host), &left);
     if (status == AMQP_STATUS_OK)
         return true;
     if (status == AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED)
         return error_set(err, ERROR_UNAVAILABLE, "the certificate is not for this name");
     if (status == AMQP_STATUS_SSL_PEER_VERIFY_FAILED)
         return error_set(err, ERROR_UNAVAILABLE, "the certificate is not to be trusted");
+    if (status == AMQP_STATUS_SOCKET_ERROR)
+        return error_set(err, ERROR_UNAVAILABLE, "it takes no connection");
     return error_set(err, ERROR_UNAVAILABLE, "%s", amqp_error_string2(status));
 }
 
@@ -258,7 +264,7 @@ bool rabbitmq_keep_connected(struct rabbitmq *rabbitmq, int64_t deadline_ms, str
             rabbitmq->connected_at_ms = clock_monotonic_ms();
             return true;
         }
-        error_prefix(&reason, "RabbitMQ at %s", host->name);
+        error_prefix(&reason, "RabbitMQ at %s:%d", host->name, port_of(rabbitmq, host));
         forget_connection(rabbitmq);
         rabbitmq->host = (rabbitmq->host + 1) % count;
     }
@@ -274,8 +280,9 @@ bool rabbitmq_lose(struct rabbitmq *rabbitmq, struct error *err, const char *for
     char reason[180];
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
-    error_set(err, ERROR_UNAVAILABLE, "RabbitMQ at %s: %s",
-              rabbitmq->url.hosts[rabbitmq->host].name, reason);
+    const struct url_host *host = &rabbitmq->url.hosts[rabbitmq->host];
+    error_set(err, ERROR_UNAVAILABLE, "RabbitMQ at %s:%d: %s", host->name, port_of(rabbitmq, host),
+              reason);
     bool was_good =
         rabbitmq->is_proven || clock_monotonic_ms() - rabbitmq->connected_at_ms >= PROVEN_AFTER_MS;
     forget_connection(rabbitmq);

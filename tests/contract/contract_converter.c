@@ -10,6 +10,7 @@
 #include "faulty_sql.h"
 #include "jobs_fixture.h"
 #include "protocol/media_report.h"
+#include "queue/queue.h"
 #include "sql_under_test.h"
 #include "temporary.h"
 
@@ -89,7 +90,6 @@ static int begin(void **state)
     it.settings = (struct converter_settings){
         .jobs_url = sql_under_test_url(),
         .blobs_url = it.blobs_url,
-        .queue_url = it.queue_url,
         .scratch_directory = it.directory.path,
         .program = it.program,
         .worker = "converter-1",
@@ -108,13 +108,15 @@ static int begin(void **state)
                                  .renew = renew};
     it.crew = crew_create(&it.duty, it.queue_url, sql_under_test_url(), &err);
     it.job = (struct converter_job){.settings = &it.settings, .crew = it.crew};
-    return it.blobs != NULL && it.crew != NULL ? 0 : -1;
+    it.job.hints = hints_start(it.queue_url, &err);
+    return it.blobs != NULL && it.crew != NULL && it.job.hints != NULL ? 0 : -1;
 }
 
 static int end(void **state)
 {
     (void)state;
     crew_stop(it.crew);
+    hints_stop(it.job.hints);
     converter_job_close(&it.job);
     blobs_close(it.blobs);
     fixture_close(it.jobs); // looks through the event log of every conversion

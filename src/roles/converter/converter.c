@@ -6,6 +6,7 @@
 #include "roles/converter/converter_job.h"
 #include "roles/converter/converter_machine.h"
 #include "roles/crew/crew.h"
+#include "roles/hints.h"
 #include "roles/roles.h"
 
 #include <string.h>
@@ -87,6 +88,7 @@ static void stop(void *state)
 {
     struct converter *converter = state;
     crew_stop(converter->crew);
+    hints_stop(converter->job.hints); // after the crew, which may have given a conversion back
     blobs_close(converter->check_blobs);
     free(converter);
 }
@@ -102,7 +104,6 @@ static bool fill(struct converter *converter, const struct config *config, struc
     converter->settings = (struct converter_settings){
         .jobs_url = config->jobs,
         .blobs_url = config->blobs,
-        .queue_url = config->queue,
         .scratch_directory = config->scratch,
         .program = converter->program,
         .worker = converter->worker,
@@ -135,6 +136,9 @@ static bool start(const struct config *config, void **out_state, struct error *e
         goto fail;
     converter->job.settings = &converter->settings;
     converter->job.crew = converter->crew;
+    converter->job.hints = hints_start(config->queue, err);
+    if (converter->job.hints == NULL)
+        goto fail;
     if (!converter_job_check_program(&converter->job, err)) {
         error_prefix(err, "the media program does not work here");
         goto fail;

@@ -80,9 +80,6 @@ bool converter_job_open(struct converter_job *job, struct error *err)
         return false;
     if (job->blobs == NULL && (job->blobs = blobs_open(settings->blobs_url, err)) == NULL)
         return false;
-    struct error no_hints = {0};
-    if (job->hints == NULL)
-        job->hints = queue_open(settings->queue_url, NULL, &no_hints);
     return has_room(job, err);
 }
 
@@ -90,15 +87,6 @@ void converter_job_close(struct converter_job *job)
 {
     jobs_close(TAKE(job->jobs));
     blobs_close(TAKE(job->blobs));
-    queue_close(TAKE(job->hints));
-}
-
-// Best effort: who misses the hint finds the row within seconds.
-static void publish(struct converter_job *job, const char *topic, const char *id)
-{
-    struct error err = {0};
-    if (job->hints != NULL && !queue_publish(job->hints, topic, id, &err))
-        log_debug("hint not sent", LOG_TEXT("topic", topic), LOG_TEXT("reason", err.text));
 }
 
 // ---- from source to stored MP3 ----
@@ -447,7 +435,7 @@ static bool end(struct converter_job *job, const struct jobs_claimed *claimed,
         drop_own_audio(job, outcome);
         return true;
     }
-    publish(job, outcome->kind == OUTCOME_GIVEN_BACK ? "video" : "mp3", conversion->id);
+    hints_send(job->hints, outcome->kind == OUTCOME_GIVEN_BACK ? "video" : "mp3", conversion->id);
     if (outcome->kind == OUTCOME_READY)
         remove_blob(job, conversion->source_key);
     return true;

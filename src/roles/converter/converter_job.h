@@ -4,13 +4,13 @@
 #include "base/id.h"
 #include "blobs/blobs.h"
 #include "jobs/jobs.h"
-#include "queue/queue.h"
 #include "roles/crew/crew.h"
+#include "roles/hints.h"
 
 #include <stdint.h>
 
 struct converter_settings { // read-only once the role has started
-    const char *jobs_url, *blobs_url, *queue_url;
+    const char *jobs_url, *blobs_url;
     const char *scratch_directory;
     const char *program; // path of the media program
     const char *worker;  // this process's name in the rows
@@ -24,9 +24,9 @@ struct converter_settings { // read-only once the role has started
 struct converter_job { // all of it belongs to the worker thread
     const struct converter_settings *settings;
     struct crew *crew;
+    struct hints *hints;
     struct jobs *jobs;
     struct blobs *blobs;
-    struct queue *hints; // to publish; NULL while the queue cannot be reached
 };
 
 // Lets the media program look at something that is no video, to learn at the start that it can be

@@ -246,12 +246,7 @@ static bool check_queue(void *context, struct error *err)
     struct crew *crew = context;
     if (crew->check_queue == NULL)
         crew->check_queue = queue_open(crew->queue_url, NULL, err);
-    if (crew->check_queue == NULL)
-        return false;
-    if (queue_pump(crew->check_queue, err))
-        return true;
-    queue_close(TAKE(crew->check_queue));
-    return false;
+    return crew->check_queue != NULL && queue_pump(crew->check_queue, err);
 }
 
 size_t crew_checks(struct crew *crew, struct http_admin_check *out, size_t limit)

@@ -29,6 +29,7 @@ static void stop(void *state)
     gateway_janitor_stop(gateway->janitor);
     gateway_worker_close(gateway->checks);
     gateway_keys_stop(gateway->application.keys);
+    hints_stop(gateway->application.hints);
     free(gateway);
 }
 
@@ -66,6 +67,9 @@ static bool start(const struct config *config, void **out_state, struct error *e
     }
     gateway->application.keys = gateway_keys_start(config->auth_url, err);
     if (gateway->application.keys == NULL)
+        goto fail;
+    gateway->application.hints = hints_start(config->queue, err);
+    if (gateway->application.hints == NULL)
         goto fail;
     gateway->checks = gateway_worker_open(&gateway->application, err);
     if (gateway->checks == NULL)

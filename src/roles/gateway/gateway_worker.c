@@ -1,15 +1,10 @@
 #include "roles/gateway/gateway_worker.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
-#include "base/log.h"
 #include "http/http_reply.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { QUEUE_RETRY_MS = 5000, COMPLAIN_EVERY_MS = 60000 };
 
 void *gateway_worker_open(void *application, struct error *err)
 {
@@ -20,6 +15,7 @@ void *gateway_worker_open(void *application, struct error *err)
     struct gateway_worker *worker = alloc_zeroed(1, sizeof *worker);
     worker->config = parts->config;
     worker->keys = parts->keys;
+    worker->hints = parts->hints;
     worker->auth = auth;
     return worker;
 }
@@ -30,7 +26,6 @@ void gateway_worker_close(void *opaque)
     if (worker == NULL)
         return;
     gateway_keys_copy_finish(&worker->keys_copy);
-    queue_close(worker->queue);
     blobs_close(worker->blobs);
     jobs_close(worker->jobs);
     http_client_close(worker->auth);
@@ -82,29 +77,10 @@ const struct config *gateway_config(struct http_exchange *exchange)
     return worker->config;
 }
 
-// All workers together complain once a minute.
-static void complain(const struct error *err)
-{
-    static atomic_llong next_at_ms;
-    long long now_ms = clock_monotonic_ms(), next = atomic_load(&next_at_ms);
-    if (now_ms < next ||
-        !atomic_compare_exchange_strong(&next_at_ms, &next, now_ms + COMPLAIN_EVERY_MS))
-        return;
-    log_warn("cannot send hints; work starts later without them", LOG_TEXT("reason", err->text));
-}
-
 void gateway_hint(struct http_exchange *exchange, const char *topic, const char *id)
 {
     struct gateway_worker *worker = http_worker(exchange);
-    if (clock_monotonic_ms() < worker->queue_retry_at_ms)
-        return;
-    struct error err = {0};
-    if (worker->queue == NULL)
-        worker->queue = queue_open(worker->config->queue, NULL, &err);
-    if (worker->queue != NULL && queue_publish(worker->queue, topic, id, &err))
-        return;
-    complain(&err);
-    worker->queue_retry_at_ms = clock_monotonic_ms() + QUEUE_RETRY_MS;
+    hints_send(worker->hints, topic, id);
 }
 
 void gateway_public_url(struct http_exchange *exchange, char *out, size_t out_size)

@@ -7,23 +7,23 @@
 #include "http/http.h"
 #include "http/http_client.h"
 #include "jobs/jobs.h"
-#include "queue/queue.h"
 #include "roles/gateway/gateway_keys.h"
+#include "roles/hints.h"
 
 struct gateway_worker {
     const struct config *config;
     struct gateway_keys *keys;
     struct gateway_keys_copy keys_copy;
+    struct hints *hints; // shared by all workers
     struct http_client *auth;
     struct jobs *jobs;   // by gateway_jobs
     struct blobs *blobs; // by gateway_blobs
-    struct queue *queue; // by gateway_hint
-    int64_t queue_retry_at_ms;
 };
 
 struct gateway_worker_application { // what the server hands to each worker
     const struct config *config;
     struct gateway_keys *keys;
+    struct hints *hints;
 };
 
 void *gateway_worker_open(void *application, struct error *err);
