@@ -8,6 +8,10 @@
 //     body    the next piece of the body, in order, one at a time (256 KiB but for the last)
 //     end     the whole body has come; answer here
 //
+// and a fourth one for answers that come from a store without files:
+//
+//     fill    the next bytes of the answer, each time that the client has taken the last ones
+//
 // Every step may answer (http_reply.h); the first answer counts and ends the request. `end` must
 // answer or call http_again. A worker owns its handles (database connections, …): a step borrows
 // them by http_worker. Between steps an exchange keeps memory and descriptors only. `finish` runs
@@ -15,8 +19,9 @@
 // Like any step it borrows a worker, perhaps another one; headers and answers are over by then.
 //
 // Deadlines: headers 10 s; body without progress 30 s, and 8 KiB/s averaged over a minute;
-// keep-alive idle 15 s; a step 30 s (a full queue of 256 waiting steps is 503). Connections past
-// the budget get 503 at once.
+// keep-alive idle 15 s; a step 30 s (a full queue of 256 waiting steps is 503); `fill` 30 s, its
+// wait for a worker included; a client that takes nothing of an answer 60 s. Connections past the
+// budget get 503 at once.
 
 #include "base/error.h"
 #include "base/scope.h"
@@ -24,6 +29,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct http_exchange;
 struct http_limits;
@@ -34,6 +40,11 @@ struct http_handler {
     void (*body)(struct http_exchange *exchange, const void *bytes, size_t size);
     void (*end)(struct http_exchange *exchange);
     void (*finish)(struct http_exchange *exchange); // NULL: nothing to free
+    // Bytes of the file that http_reply_file was given without a descriptor, from that offset of it
+    // on: one at least, `size` at most. -1 with err set cuts the connection, or is answered by
+    // http_reply_error while nothing has been sent. NULL: no such answers.
+    ssize_t (*fill)(struct http_exchange *exchange, int64_t offset, void *out, size_t size,
+                    struct error *err);
 };
 
 struct http_route {

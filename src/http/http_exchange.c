@@ -55,6 +55,7 @@ void http_exchange_destroy(struct http_exchange *exchange)
         free(exchange->answer.headers[i].value);
     }
     free(exchange->answer.bytes);
+    http_stream_finish(&exchange->answer.stream);
     if (exchange->answer.fd >= 0)
         close(exchange->answer.fd);
     buf_finish(&exchange->body);
@@ -66,10 +67,13 @@ void http_exchange_destroy(struct http_exchange *exchange)
 
 // ---- answers ----
 
-static struct MHD_Response *make_response(struct http_answer *answer)
+static struct MHD_Response *make_response(struct http_exchange *exchange)
 {
+    struct http_answer *answer = &exchange->answer;
     struct MHD_Response *response;
-    if (answer->fd >= 0) {
+    if (answer->is_streamed) {
+        response = http_stream_response(exchange);
+    } else if (answer->fd >= 0) {
         response = MHD_create_response_from_fd_at_offset64((uint64_t)answer->length, answer->fd,
                                                            (uint64_t)answer->offset);
         if (response != NULL)
@@ -88,7 +92,7 @@ static struct MHD_Response *make_response(struct http_answer *answer)
 static enum MHD_Result send_answer(struct http_exchange *exchange)
 {
     struct http_answer *answer = &exchange->answer;
-    struct MHD_Response *response = make_response(answer);
+    struct MHD_Response *response = make_response(exchange);
     if (response == NULL)
         return MHD_NO;
     for (size_t i = 0; i < answer->headers_count; i++)
@@ -120,8 +124,8 @@ static enum MHD_Result send_before_body(struct http_exchange *exchange)
     }
     exchange->must_close = true;
     bool is_reading = exchange->phase == HTTP_EXCHANGE_BODY;
-    if (!is_reading &&
-        (exchange->is_suspect || exchange->answer.fd >= 0 || is_waiting_for_continue(exchange)))
+    bool is_file = exchange->answer.fd >= 0 || exchange->answer.is_streamed;
+    if (!is_reading && (exchange->is_suspect || is_file || is_waiting_for_continue(exchange)))
         return send_answer(exchange);
     http_early_answer(exchange);
     return MHD_YES;
@@ -365,7 +369,7 @@ static void count(const struct http_exchange *exchange)
     const char *route = exchange->match.route == NULL ? "" : exchange->match.route->pattern;
     char labels[128];
     char code[16] = "aborted";
-    if (exchange->answer.is_set)
+    if (exchange->answer.is_set && !exchange->answer.stream.has_failed)
         snprintf(code, sizeof code, "%d", exchange->answer.status);
     snprintf(labels, sizeof labels, "server=\"%s\",route=\"%s\",code=\"%s\"",
              exchange->server->options.name, route, code);
@@ -393,6 +397,7 @@ void http_exchange_completed(void *server, struct MHD_Connection *connection, vo
     exchange->peer = NULL;
     // A big piece is not kept while `finish` waits for a worker.
     buf_finish(&exchange->body);
+    http_stream_finish(&exchange->answer.stream);
     if (exchange->has_run && exchange->match.route->handler.finish != NULL)
         http_steps_post_finish(exchange);
     else

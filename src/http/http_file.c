@@ -1,4 +1,5 @@
-// Answers a stored file: conditions and ranges by http_range.c, the bytes by sendfile.
+// Answers a stored file: conditions and ranges by http_range.c, the bytes by sendfile or by
+// http_stream.c.
 
 #include "base/buf.h"
 #include "base/file.h"
@@ -75,39 +76,59 @@ static struct http_range_result decide(struct http_exchange *exchange, const str
     return http_range_decide(&request, file->size_bytes, file->etag, file->modified_at_ms / 1000);
 }
 
-void http_reply_file(struct http_exchange *exchange, const struct http_file *file)
+static void add_content_range(struct http_exchange *exchange, const struct http_range_result *part,
+                              int64_t size_bytes)
 {
-    if (exchange->answer.is_set) {
-        close(file->fd);
-        return;
-    }
-    struct http_range_result part = decide(exchange, file);
     char text[96];
-    if (part.status == 206 || part.status == 416) {
-        if (part.status == 206)
-            snprintf(text, sizeof text, "bytes %" PRId64 "-%" PRId64 "/%" PRId64, part.offset,
-                     part.offset + part.length - 1, file->size_bytes);
-        else
-            snprintf(text, sizeof text, "bytes */%" PRId64, file->size_bytes);
+    if (part->status == 206)
+        snprintf(text, sizeof text, "bytes %" PRId64 "-%" PRId64 "/%" PRId64, part->offset,
+                 part->offset + part->length - 1, size_bytes);
+    else
+        snprintf(text, sizeof text, "bytes */%" PRId64, size_bytes);
+    if (part->status == 206 || part->status == 416)
         http_reply_header(exchange, "Content-Range", text);
+}
+
+// True: the bytes of the file follow.
+static bool reply_head(struct http_exchange *exchange, const struct http_file *file,
+                       const struct http_range_result *part)
+{
+    struct error err = {0};
+    if (part->status == 412) {
+        http_reply_problem(exchange, 412, "precondition_failed", "The file is another one now.");
+        return false;
     }
-    if (part.status >= 400) {
-        close(file->fd);
-        http_reply_problem(exchange, part.status,
-                           part.status == 412 ? "precondition_failed" : "range_not_satisfiable",
-                           part.status == 412 ? "The file is another one now."
-                                              : "The file has no such part.");
-        return;
+    if (part->status == 416) {
+        add_content_range(exchange, part, file->size_bytes);
+        http_reply_problem(exchange, 416, "range_not_satisfiable", "The file has no such part.");
+        return false;
+    }
+    if (part->status != 304 && file->fd < 0 &&
+        !http_stream_start(exchange, part->offset, part->length, &err)) {
+        http_reply_error(exchange, &err);
+        return false;
     }
     add_validators(exchange, file);
-    if (part.status == 304) {
-        close(file->fd);
+    if (part->status == 304) {
         http_reply_empty(exchange, 304);
-        return;
+        return false;
     }
+    add_content_range(exchange, part, file->size_bytes);
     add_disposition(exchange, file);
-    http_reply_bytes(exchange, part.status, file->content_type, "", 0);
-    exchange->answer.fd = file->fd;
+    http_reply_bytes(exchange, part->status, file->content_type, "", 0);
+    return true;
+}
+
+void http_reply_file(struct http_exchange *exchange, const struct http_file *file)
+{
+    SCOPED_FD int fd = file->fd;
+    if (exchange->answer.is_set)
+        return;
+    struct http_range_result part = decide(exchange, file);
+    if (!reply_head(exchange, file, &part))
+        return;
+    exchange->answer.fd = fd;
     exchange->answer.offset = part.offset;
     exchange->answer.length = part.length;
+    fd = -1;
 }

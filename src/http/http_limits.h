@@ -14,10 +14,11 @@ struct http_limits {
     int64_t queue_wait_ms;        // of a step, for a worker
     int64_t queue_wait_closed_ms; // the same while no worker has opened its handles
     int64_t step_ms;              // what http_step_deadline_ms promises
+    int64_t fill_ms;              // from the end of one piece of a streamed answer to the next
     int64_t linger_ms;            // for reading on after an early refusal
     int64_t worker_retry_ms;      // between two tries of worker_open
     size_t queue_length;          // waiting steps past which new requests get 503
-    size_t piece_bytes;           // of a body, for one step
+    size_t piece_bytes;           // of a body or of a streamed answer, for one step
     size_t connection_bytes;      // request line and headers; libmicrohttpd answers 431 past it
 };
 

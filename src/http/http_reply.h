@@ -26,7 +26,7 @@ void http_reply_problem(struct http_exchange *exchange, int status, const char *
 void http_reply_error(struct http_exchange *exchange, const struct error *err);
 
 struct http_file {
-    int fd; // taken over, closed with the answer
+    int fd; // taken over, closed with the answer; -1: the handler's `fill` brings the bytes
     int64_t size_bytes;
     const char *content_type;
     const char *etag;     // strong, without quotes
@@ -35,5 +35,5 @@ struct http_file {
     int64_t modified_at_ms; // 0 for none
 };
 // 200, 206 (one range), 304, 412 or 416 by Range, If-Range, If-None-Match and If-Match (RFC 9110);
-// sendfile.
+// by sendfile, or 256 KiB at a time by `fill`.
 void http_reply_file(struct http_exchange *exchange, const struct http_file *file);

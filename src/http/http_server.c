@@ -36,6 +36,7 @@ const struct http_limits http_limits_default = {
     .queue_wait_ms = 30000,
     .queue_wait_closed_ms = 2000,
     .step_ms = 30000,
+    .fill_ms = 30000,
     .linger_ms = 2000,
     .worker_retry_ms = 1000,
     .queue_length = 256,
@@ -67,6 +68,9 @@ static void enter(struct http_connection *peer, enum http_connection_phase phase
     case HTTP_CONNECTION_BUSY:
         // The time of our own step must not count against the client's rate.
         peer->progress_ms = now_ms;
+        break;
+    case HTTP_CONNECTION_FILL:
+        peer->deadline_ms += limits->fill_ms;
         break;
     case HTTP_CONNECTION_LINGER:
         peer->deadline_ms += limits->linger_ms;

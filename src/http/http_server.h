@@ -25,6 +25,7 @@ enum http_connection_phase {
     HTTP_CONNECTION_HEADERS, // closed at the deadline
     HTTP_CONNECTION_BODY,    // 408 when the body comes too slowly
     HTTP_CONNECTION_BUSY,    // a step runs or the answer goes out: no deadline here
+    HTTP_CONNECTION_FILL,    // waits for more of its answer: closed at the deadline
     HTTP_CONNECTION_LINGER,  // refused early, reading on: closed at the deadline
 };
 
@@ -44,6 +45,15 @@ struct http_connection {
     int64_t window_bytes;
 };
 
+// An answer that `fill` brings: a worker fills the piece, the event thread drains it.
+struct http_stream {
+    int64_t offset; // what `fill` is asked for next
+    int64_t left;   // bytes that `fill` still has to bring
+    char *piece;
+    size_t size, sent; // of the piece
+    bool has_failed;   // the connection has to be cut
+};
+
 struct http_answer {
     bool is_set;
     int status;
@@ -52,6 +62,8 @@ struct http_answer {
     int fd; // -1, or a file that is sent in place of `bytes`
     int64_t offset;
     int64_t length;
+    bool is_streamed; // its bytes come by `fill`, in place of `bytes`
+    struct http_stream stream;
     size_t headers_count;
     struct {
         char *name;
@@ -64,6 +76,7 @@ enum http_step {
     HTTP_STEP_BODY,
     HTTP_STEP_END,
     HTTP_STEP_AGAIN,
+    HTTP_STEP_FILL,
     HTTP_STEP_FINISH
 };
 
@@ -143,6 +156,15 @@ void http_exchange_destroy(struct http_exchange *exchange);
 // a while, so that a reset does not destroy the answer on its way.
 void http_early_answer(struct http_exchange *exchange);
 void http_early_problem(int fd, int status, const char *code, const char *detail);
+
+// ---- http_stream.c: answers whose bytes `fill` brings ----
+// In a step that may answer, before the answer is set: reads the first piece (none for HEAD), so
+// that a store that fails at once still gets its own status. The answer is streamed from then on.
+bool http_stream_start(struct http_exchange *exchange, int64_t offset, int64_t length,
+                       struct error *err);
+void http_stream_fill(struct http_exchange *exchange); // HTTP_STEP_FILL
+struct MHD_Response *http_stream_response(struct http_exchange *exchange);
+void http_stream_finish(struct http_stream *stream);
 
 // ---- http_server.c: deadlines of a connection ----
 void http_connection_enter(struct http_connection *peer, enum http_connection_phase phase);

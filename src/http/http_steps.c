@@ -108,6 +108,9 @@ static void run_step(struct http_exchange *exchange)
     case HTTP_STEP_AGAIN:
         end_step(exchange);
         break;
+    case HTTP_STEP_FILL:
+        http_stream_fill(exchange);
+        break;
     case HTTP_STEP_FINISH:
         handler->finish(exchange);
         break;
@@ -131,7 +134,10 @@ static void give_back(struct http_steps *steps, struct http_exchange *exchange)
 
 static void refuse(struct http_steps *steps, struct http_exchange *exchange)
 {
-    http_reply_problem(exchange, 503, "busy", "The server is busy. Please try again.");
+    if (exchange->step == HTTP_STEP_FILL)
+        exchange->answer.stream.has_failed = true; // a part of it has been sent
+    else
+        http_reply_problem(exchange, 503, "busy", "The server is busy. Please try again.");
     give_back(steps, exchange);
 }
 

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static atomic_int begins, bodies, ends, finishes, opened, closed;
+static atomic_int begins, bodies, ends, fills, finishes, opened, closed;
 static int64_t open_failures, drain_ms = 2000;
 static const char *file_path = "/dev/null", *sink_path = "/dev/null";
 
@@ -161,6 +161,50 @@ static void send_file(struct http_exchange *exchange)
                               });
 }
 
+// The same file without a descriptor for the answer.
+static void stream_file(struct http_exchange *exchange)
+{
+    struct stat status;
+    int *fd = malloc(sizeof *fd);
+    *fd = open(file_path, O_RDONLY | O_CLOEXEC);
+    http_set_state(exchange, fd);
+    if (*fd < 0 || fstat(*fd, &status) != 0) {
+        http_reply_problem(exchange, 404, "not_found", "no file");
+        return;
+    }
+    http_reply_file(exchange, &(struct http_file){
+                                  .fd = -1,
+                                  .size_bytes = query_number(exchange, "size", status.st_size),
+                                  .content_type = "audio/mpeg",
+                                  .etag = "v1",
+                                  .modified_at_ms = 1700000000000,
+                              });
+}
+
+static ssize_t stream_fill(struct http_exchange *exchange, int64_t offset, void *out, size_t size,
+                           struct error *err)
+{
+    const int *fd = http_state(exchange);
+    atomic_fetch_add(&fills, 1);
+    if (offset >= query_number(exchange, "slow_from", 0))
+        clock_sleep_ms(query_number(exchange, "fill_ms", 0));
+    if (offset >= query_number(exchange, "fail_from", INT64_MAX)) {
+        error_set(err, ERROR_UNAVAILABLE, "the store is away");
+        return -1;
+    }
+    size_t most = (size_t)query_number(exchange, "most", INT64_MAX);
+    return file_read_at(*fd, out, size < most ? size : most, offset, err);
+}
+
+static void stream_finish(struct http_exchange *exchange)
+{
+    int *fd = http_state(exchange);
+    if (fd != NULL && *fd >= 0)
+        close(*fd);
+    atomic_fetch_add(&finishes, 1);
+    free(fd);
+}
+
 static const char *or_dash(const char *text)
 {
     return text == NULL ? "-" : text;
@@ -181,9 +225,10 @@ static void describe(struct http_exchange *exchange)
 static void counts(struct http_exchange *exchange)
 {
     http_reply_json(exchange, 200,
-                    json_pack("{s:i, s:i, s:i, s:i, s:i}", "begins", atomic_load(&begins), "bodies",
-                              atomic_load(&bodies), "ends", atomic_load(&ends), "finishes",
-                              atomic_load(&finishes), "opened", atomic_load(&opened)));
+                    json_pack("{s:i, s:i, s:i, s:i, s:i, s:i}", "begins", atomic_load(&begins),
+                              "bodies", atomic_load(&bodies), "ends", atomic_load(&ends), "fills",
+                              atomic_load(&fills), "finishes", atomic_load(&finishes), "opened",
+                              atomic_load(&opened)));
 }
 
 static void needs_worker(struct http_exchange *exchange)
@@ -193,7 +238,7 @@ static void needs_worker(struct http_exchange *exchange)
 
 #define UPLOAD_HANDLER                                                                             \
     {                                                                                              \
-        upload_begin, upload_body, upload_end, upload_finish                                       \
+        .begin = upload_begin, .body = upload_body, .end = upload_end, .finish = upload_finish     \
     }
 
 static void *open_worker(void *application, struct error *err)
@@ -257,6 +302,7 @@ static void parse(struct http_server_options *options, struct http_limits *limit
         {"queue_wait_closed_ms", &limits->queue_wait_closed_ms},
         {"worker_retry_ms", &limits->worker_retry_ms},
         {"linger_ms", &limits->linger_ms},
+        {"fill_ms", &limits->fill_ms},
     };
     for (int i = 0; i < count; i++) {
         if (text_starts_with(arguments[i], "file="))
@@ -286,6 +332,7 @@ int main(int count, char **arguments)
         {"PUT", "/upload", UPLOAD_HANDLER, 0},
         {"POST", "/echo", {.end = echo}, 1000},
         {"GET", "/file", {.end = send_file}, 0},
+        {"GET", "/stream", {.end = stream_file, .fill = stream_fill, .finish = stream_finish}, 0},
         {"GET", "/describe", {.end = describe}, 0},
         {"GET", "/items/{id}", {.end = describe}, 0},
         {"DELETE", "/items/{id}", {.end = describe}, 0},

@@ -59,9 +59,10 @@ def test_pipelined_requests_are_answered_in_order(probe):
     assert read_all(connection) == b""
 
 
-def test_head_has_the_headers_of_get_and_no_body(probe, content):
+@pytest.mark.parametrize("target", [b"/file", b"/stream"])
+def test_head_has_the_headers_of_get_and_no_body(probe, content, target):
     connection = probe.connect()
-    connection.sendall(b"HEAD /file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    connection.sendall(b"HEAD " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     head, _, body = read_all(connection).partition(b"\r\n\r\n")
     assert f"Content-Length: {len(content)}".encode() in head and body == b""
 
@@ -73,12 +74,13 @@ def test_targets_reach_the_handler_decoded(probe):
     assert json.loads(probe.ask("GET", "/items/special")[2])["route"] == "/items/special"
 
 
+@pytest.mark.parametrize("target", ["/file", "/stream", "/stream?most=70000"])
 @pytest.mark.parametrize("value,status,first,size", [
     (None, 200, 0, 3_000_000), ("bytes=0-0", 206, 0, 1), ("bytes=2999990-", 206, 2_999_990, 10),
     ("bytes=-7", 206, 2_999_993, 7), ("bytes=100-200099", 206, 100, 200_000),
     ("bytes=0-1,5-6", 200, 0, 3_000_000), ("bytes=3000000-", 416, 0, None)])
-def test_files_are_answered_in_ranges(probe, content, value, status, first, size):
-    answered, headers, body = probe.ask("GET", "/file", headers={"Range": value} if value else {})
+def test_files_are_answered_in_ranges(probe, content, target, value, status, first, size):
+    answered, headers, body = probe.ask("GET", target, headers={"Range": value} if value else {})
     assert answered == status and headers["Accept-Ranges" if status < 400 else "Content-Range"]
     if status == 416:
         assert headers["Content-Range"] == "bytes */3000000"
@@ -88,11 +90,12 @@ def test_files_are_answered_in_ranges(probe, content, value, status, first, size
         assert headers["Content-Range"] == f"bytes {first}-{first + size - 1}/3000000"
 
 
-def test_conditions_of_files(probe):
-    assert probe.ask("GET", "/file", headers={"If-None-Match": '"v1"'})[0] == 304
-    assert probe.ask("GET", "/file", headers={"If-Match": '"v2"'})[0] == 412
+@pytest.mark.parametrize("target", ["/file", "/stream"])
+def test_conditions_of_files(probe, target):
+    assert probe.ask("GET", target, headers={"If-None-Match": '"v1"'})[0] == 304
+    assert probe.ask("GET", target, headers={"If-Match": '"v2"'})[0] == 412
     headers = {"Range": "bytes=0-9", "If-Range": '"v2"'}
-    assert probe.ask("GET", "/file", headers=headers)[0] == 200
+    assert probe.ask("GET", target, headers=headers)[0] == 200
 
 
 def test_a_file_is_named_for_old_and_new_readers(probe):
