@@ -2,7 +2,6 @@
 // out, and shows the state of conversions; it knows no password and no signing key.
 
 #include "base/alloc.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "http/http.h"
 #include "http/http_client.h"
@@ -55,12 +54,8 @@ static struct http_server *start_server(struct gateway *gateway, const struct co
 static bool start(const struct config *config, void **out_state, struct error *err)
 {
     struct gateway *gateway = alloc_zeroed(1, sizeof *gateway);
-    struct error no_scratch = {0};
     gateway->stop_timeout_ms = config->stop_timeout_ms;
     gateway->application.config = config;
-    // Only blob stores without files need it; they say so when they do.
-    if (!file_make_directory(config->scratch, 0700, &no_scratch))
-        log_warn("no scratch directory", LOG_TEXT("reason", no_scratch.text));
     if (!http_client_start()) {
         error_set(err, ERROR_INTERNAL, "cannot start the HTTP client");
         goto fail;

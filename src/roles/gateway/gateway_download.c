@@ -1,7 +1,9 @@
 // MP3s on their way out, and the links that need no log-in.
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "http/http_reply.h"
 #include "roles/gateway/gateway_conversions.h"
 #include "roles/gateway/gateway_handlers.h"
@@ -16,6 +18,12 @@
 
 enum { URL_SIZE = 768 };
 
+// Where the bytes come from while they are sent, if the store has no files.
+struct download {
+    struct blob_reader *reader;
+    char key[BLOB_KEY_SIZE];
+};
+
 // False: answered. A failed conversion answers with the reason of its failure.
 static bool is_ready(struct http_exchange *exchange, const struct conversion *conversion)
 {
@@ -28,27 +36,44 @@ static bool is_ready(struct http_exchange *exchange, const struct conversion *co
     return false;
 }
 
+static struct download *download_create(struct blob_reader *reader, const char *key)
+{
+    struct download *download = alloc_zeroed(1, sizeof *download);
+    download->reader = reader;
+    text_copy(download->key, sizeof download->key, key);
+    return download;
+}
+
+static void reply_unreadable(struct http_exchange *exchange, const char *key,
+                             const struct error *err)
+{
+    if (err->kind != ERROR_NOT_FOUND) {
+        http_reply_error(exchange, err);
+        return;
+    }
+    // Deleted since the row was read, or lost; a person has to look which.
+    log_warn("the audio of a ready conversion is not there", LOG_TEXT("key", key));
+    gateway_reply_not_found(exchange);
+}
+
 static void send_audio(struct http_exchange *exchange, const struct conversion *conversion,
                        bool is_inline)
 {
-    const struct config *config = gateway_config(exchange);
     struct blobs *blobs = gateway_blobs(exchange);
     struct blob_info info;
     struct error err = {0};
     if (blobs == NULL)
         return;
-    int fd = blobs_open_fd(blobs, conversion->audio_key, config->scratch, &info, &err);
-    if (fd < 0 && err.kind == ERROR_NOT_FOUND) {
-        // Deleted since the row was read, or lost; a person has to look which.
-        log_warn("the audio of a ready conversion is not there",
-                 LOG_TEXT("key", conversion->audio_key));
-        gateway_reply_not_found(exchange);
+    struct blob_reader *reader = blobs_read(blobs, conversion->audio_key, &info, &err);
+    if (reader == NULL) {
+        reply_unreadable(exchange, conversion->audio_key, &err);
         return;
     }
-    if (fd < 0) {
-        http_reply_error(exchange, &err);
-        return;
-    }
+    int fd = blob_descriptor(blobs, reader);
+    if (fd >= 0)
+        blob_close(blobs, reader);
+    else
+        http_set_state(exchange, download_create(reader, conversion->audio_key));
     char name[JOBS_NAME_SIZE + 4];
     gateway_audio_name(conversion->name, name);
     const struct http_file file = {.fd = fd,
@@ -60,6 +85,30 @@ static void send_audio(struct http_exchange *exchange, const struct conversion *
                                    .modified_at_ms = info.committed_at_ms};
     http_reply_header(exchange, "Cache-Control", "private, no-cache");
     http_reply_file(exchange, &file);
+}
+
+ssize_t gateway_audio_fill(struct http_exchange *exchange, int64_t offset, void *out, size_t size,
+                           struct error *err)
+{
+    const struct download *download = http_state(exchange);
+    struct blobs *blobs = gateway_worker_blobs(http_worker(exchange), err);
+    ssize_t got =
+        blobs == NULL ? -1 : blob_read_at(blobs, download->reader, offset, out, size, err);
+    if (got < 0)
+        error_prefix(err, "download of %s", download->key);
+    return got;
+}
+
+void gateway_audio_finish(struct http_exchange *exchange)
+{
+    struct download *download = http_state(exchange);
+    struct error err = {0};
+    if (download == NULL)
+        return;
+    struct blobs *blobs = gateway_worker_blobs(http_worker(exchange), &err);
+    if (blobs != NULL)
+        blob_close(blobs, download->reader);
+    free(download);
 }
 
 static void send_own(struct http_exchange *exchange, const char *owner, const char *id,

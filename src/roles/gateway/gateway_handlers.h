@@ -29,6 +29,9 @@ void gateway_audio_get(struct http_exchange *exchange);
 void gateway_link_create(struct http_exchange *exchange);
 void gateway_link_get(struct http_exchange *exchange);
 void gateway_download_as_predecessor(struct http_exchange *exchange);
+ssize_t gateway_audio_fill(struct http_exchange *exchange, int64_t offset, void *out, size_t size,
+                           struct error *err);
+void gateway_audio_finish(struct http_exchange *exchange);
 
 // gateway_pages.c
 void gateway_page_home(struct http_exchange *exchange);
