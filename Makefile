@@ -3,7 +3,7 @@
 BUILD ?= build
 SANITIZED ?= build-asan
 
-.PHONY: all run test check asan format install bench image clean help
+.PHONY: all run test check asan format install bench image clean help dev-services dev-services-stop
 
 all: $(BUILD)/build.ninja ## build the release programs: build/unreel and build/unreel-media
 	ninja -C $(BUILD) unreel unreel-media
@@ -46,6 +46,13 @@ bench: all ## compare with ffmpeg and nginx, side by side; prints ratios
 image: ## build the container image with Docker or podman; prints its size
 	scripts/build-image
 
+dev-services: ## start RabbitMQ, MariaDB, MongoDB and an SMTP sink; prints the settings to paste
+	scripts/setup services
+	@scripts/dev-services start
+
+dev-services-stop: ## stop them; their data stays in data/services
+	@scripts/dev-services stop
+
 install: all ## into /usr/local, or DESTDIR
 	meson install -C $(BUILD) --no-rebuild
 
@@ -53,4 +60,4 @@ clean:
 	rm -rf $(BUILD) $(SANITIZED) build-clang
 
 help:
-	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 24
