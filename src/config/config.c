@@ -57,6 +57,13 @@ static const struct setting *find_setting(const char *name)
     return NULL;
 }
 
+// How much of a word that is no setting can be shown: no value, of which a password may be a part.
+static int name_length(const char *word)
+{
+    size_t length = strcspn(word, "=:");
+    return length > 100 ? 100 : (int)length;
+}
+
 static bool is_listen_address(const char *text)
 {
     if (text_starts_with(text, "unix:"))
@@ -116,12 +123,15 @@ static void describe_range(const struct setting *setting, char *out, size_t out_
 static void fault_kind(const struct setting *setting, const struct value *value, struct buf *faults)
 {
     char wanted[160];
+    // Without the value, which may hold a password.
+    if (setting->kind == SETTING_URL) {
+        buf_printf(faults, "%s: not a URL such as %s\n", value->origin, setting->default_value);
+        return;
+    }
     if (config_is_number(setting->kind))
         describe_range(setting, wanted, sizeof wanted);
     else if (setting->kind == SETTING_LISTEN)
         snprintf(wanted, sizeof wanted, "address:port or unix:PATH");
-    else if (setting->kind == SETTING_URL)
-        snprintf(wanted, sizeof wanted, "a URL such as %s", setting->default_value);
     else
         snprintf(wanted, sizeof wanted, "one of %.*s", (int)strcspn(setting->help + 1, "]"),
                  setting->help + 1);
@@ -168,6 +178,11 @@ static void assign_from_file(struct config *config, const struct setting *settin
         return;
     }
     content.bytes[strcspn(content.bytes, "\r\n")] = '\0';
+    // "Not given" would quietly mean the default.
+    if (content.bytes[0] == '\0') {
+        buf_printf(faults, "%s: %s is empty\n", path->origin, path->text);
+        return;
+    }
     assign(config, setting,
            &(struct value){.text = content.bytes, .origin = path->origin, .source = path->source},
            faults);
@@ -189,14 +204,14 @@ static void read_line(struct config *config, char *line, const char *origin, str
         return;
     char *equals = strchr(line, '=');
     if (equals == NULL) {
-        buf_printf(faults, "%s: \"%.100s\" is not `name = value`\n", origin, line);
+        buf_printf(faults, "%s: this is not `name = value`\n", origin);
         return;
     }
     *equals = '\0';
     const char *name = trim(line);
     const struct setting *setting = find_setting(name);
     if (setting == NULL) {
-        buf_printf(faults, "%s: there is no setting \"%.100s\"\n", origin, name);
+        buf_printf(faults, "%s: there is no setting \"%.*s\"\n", origin, name_length(name), name);
         return;
     }
     assign(config, setting,
@@ -338,7 +353,8 @@ bool config_load(struct config *out, char *const *arguments, const char **out_re
         int taken = read_argument(out, arguments, out_faults);
         if (taken == 0) {
             if (out_rest == NULL)
-                buf_printf(out_faults, "%s: there is no such option\n", *arguments);
+                buf_printf(out_faults, "%.*s: there is no such option\n", name_length(*arguments),
+                           *arguments);
             else
                 *out_rest++ = *arguments;
             taken = 1;

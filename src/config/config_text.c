@@ -30,20 +30,48 @@ void config_format(const struct config *config, const struct setting *setting, c
     snprintf(out, out_size, "%s", text);
 }
 
-// scheme://user:password@host → scheme://user:***@host
-static void mask(const struct setting *setting, char *text)
+static bool is_secret_parameter(const char *name, size_t size)
 {
-    if (setting->kind == SETTING_SECRET && *text != '\0') {
-        snprintf(text, CONFIG_TEXT_SIZE, "(set)");
-        return;
+    // Of MongoDB's: tlsCertificateKeyFilePassword, authMechanismProperties.
+    char text[64];
+    snprintf(text, sizeof text, "%.*s", (int)size, name);
+    return strcasestr(text, "password") != NULL || strcasestr(text, "properties") != NULL;
+}
+
+// "?name=value&name=value", with *** in place of secret values.
+static bool append_parameters(struct buf *out, const char *at)
+{
+    while (*at != '\0') {
+        size_t size = 1 + strcspn(at + 1, "&");
+        size_t name = strcspn(at, "=");
+        if (name < size && is_secret_parameter(at + 1, name - 1)) {
+            if (!buf_append(out, at, name + 1) || !buf_append_text(out, "***"))
+                return false;
+        } else if (!buf_append(out, at, size)) {
+            return false;
+        }
+        at += size;
     }
-    char *user = setting->kind == SETTING_URL ? strstr(text, "://") : NULL;
-    char *at = user == NULL ? NULL : strrchr(user, '@');
-    char *colon = at == NULL ? NULL : memchr(user + 3, ':', (size_t)(at - user - 3));
-    if (colon == NULL || at - colon < 4)
-        return;
-    memcpy(colon + 1, "***", 3);
-    memmove(colon + 4, at, strlen(at) + 1);
+    return true;
+}
+
+// scheme://user:password@host → scheme://user:***@host
+static bool append_masked(struct buf *out, const struct setting *setting, const char *text)
+{
+    if (setting->kind == SETTING_SECRET && *text != '\0')
+        return buf_append_text(out, "(set)");
+    const char *user = setting->kind == SETTING_URL ? strstr(text, "://") : NULL;
+    if (user == NULL)
+        return buf_append_text(out, text);
+    const char *at = strrchr(user, '@');
+    const char *colon = at == NULL ? NULL : memchr(user + 3, ':', (size_t)(at - user - 3));
+    if (colon != NULL) {
+        if (!buf_append(out, text, (size_t)(colon - text)) || !buf_append_text(out, ":***"))
+            return false;
+        text = at;
+    }
+    size_t before = strcspn(text, "?");
+    return buf_append(out, text, before) && append_parameters(out, text + before);
 }
 
 bool config_print(const struct config *config, struct buf *out)
@@ -52,9 +80,9 @@ bool config_print(const struct config *config, struct buf *out)
     for (size_t i = 0; i < config_settings_count; i++) {
         char text[CONFIG_TEXT_SIZE];
         config_format(config, &config_settings[i], text, sizeof text);
-        mask(&config_settings[i], text);
-        if (!buf_printf(out, "%s = %s  # %s\n", config_settings[i].name, text,
-                        sources[config_sources[i]]))
+        if (!buf_printf(out, "%s = ", config_settings[i].name) ||
+            !append_masked(out, &config_settings[i], text) ||
+            !buf_printf(out, "  # %s\n", sources[config_sources[i]]))
             return false;
     }
     return true;

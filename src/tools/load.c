@@ -1,6 +1,8 @@
 #include "tools/load.h"
 
 #include "base/file.h"
+#include "base/text.h"
+#include "base/url.h"
 #include "blobs/blobs.h"
 #include "http/http_address.h"
 #include "mail/mail.h"
@@ -21,6 +23,20 @@ static bool asks_for_help(char *const *arguments)
     return false;
 }
 
+static bool check_auth_url(const char *text, struct error *err)
+{
+    struct url url;
+    if (text_starts_with(text, "unix:") && text[strlen("unix:")] != '\0')
+        return true;
+    if (!text_starts_with(text, "http://") && !text_starts_with(text, "https://"))
+        return error_set(err, ERROR_INVALID,
+                         "the form is unix:PATH, http://HOST:PORT or https://…");
+    if (!url_parse(text, &url, err))
+        return false;
+    return (url.user[0] == '\0' && url.host_count == 1 && url.parameter_count == 0) ||
+           error_set(err, ERROR_INVALID, "it names one host, and no user or parameter");
+}
+
 // A URL that no backend understands is a fault of the settings, not of the day.
 static bool check_urls(const struct config *config, struct buf *faults)
 {
@@ -28,9 +44,12 @@ static bool check_urls(const struct config *config, struct buf *faults)
         const char *name, *url;
         bool (*check)(const char *url, struct error *err);
     } ports[] = {
-        {"accounts", config->accounts, sql_check_url}, {"jobs", config->jobs, sql_check_url},
-        {"blobs", config->blobs, blobs_check_url},     {"queue", config->queue, queue_check_url},
+        {"accounts", config->accounts, sql_check_url},
+        {"jobs", config->jobs, sql_check_url},
+        {"blobs", config->blobs, blobs_check_url},
+        {"queue", config->queue, queue_check_url},
         {"mail", config->mail, mail_check_url},
+        {"auth-url", config->auth_url, check_auth_url},
     };
     for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
         struct error err = {0};

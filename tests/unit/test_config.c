@@ -114,6 +114,63 @@ static void all_faults_are_reported_at_once(void **state)
         assert_non_null(strstr(faults.bytes, wanted[i]));
 }
 
+static void faults_never_show_what_may_be_a_password(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/unreel-test-config-XXXXXX";
+    close(mkstemp(path));
+    write_file(path, "jobs mysql://unreel:canary@db/unreel\nmysql://unreel:canary@db/x?y=1\n"
+                     "jbos = mysql://unreel:canary@db/unreel\n");
+    setenv("UNREEL_QUEUE", "canary", 1);
+    setenv("UNREEL_JBOS", "canary", 1);
+    assert_false(load("--jbos=mysql://unreel:canary@db", "mysql://unreel:canary@db", "--mail",
+                      "//unreel:canary@db", "--config", path, NULL));
+    assert_null(strstr(faults.bytes, "canary"));
+    static const char *const wanted[] = {
+        "line 1: this is not `name = value`",      "line 2: there is no setting \"mysql\"",
+        "line 3: there is no setting \"jbos\"",    "UNREEL_QUEUE: not a URL such as local:",
+        "UNREEL_JBOS: there is no such setting",   "--jbos: there is no such option",
+        "--mail: not a URL such as outbox:{data}", "mysql: there is no such option",
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+        assert_non_null(strstr(faults.bytes, wanted[i]));
+    unlink(path);
+}
+
+static void an_empty_secret_file_is_a_fault(void **state)
+{
+    (void)state;
+    setenv("UNREEL_JOBS_FILE", "/dev/null", 1);
+    assert_false(load(NULL));
+    assert_string_equal(faults.bytes, "UNREEL_JOBS_FILE: /dev/null is empty\n");
+}
+
+static void passwords_in_urls_are_masked(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"mysql://u:canary@h/d?tls=off", "mysql://u:***@h/d?tls=off"},
+        {"mysql://u:x@h/d", "mysql://u:***@h/d"},
+        {"mysql://u:can@ary@h:3306/d", "mysql://u:***@h:3306/d"},
+        {"mysql://h:3306,g/d", "mysql://h:3306,g/d"},
+        {"mysql://u@h/d", "mysql://u@h/d"},
+        {"mongodb://u:canary@h/d?a=b&tlsCertificateKeyFilePassword=canary&c=d",
+         "mongodb://u:***@h/d?a=b&tlsCertificateKeyFilePassword=***&c=d"},
+        {"mongodb://h/d?authMechanismProperties=AWS_SESSION_TOKEN:canary",
+         "mongodb://h/d?authMechanismProperties=***"},
+        {"mongodb://h/d?&=x&y", "mongodb://h/d?&=x&y"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_true(load("--jobs", rows[i][0], NULL));
+        SCOPED_BUF struct buf text;
+        buf_init(&text, 16384);
+        assert_true(config_print(&config, &text));
+        char wanted[256];
+        snprintf(wanted, sizeof wanted, "\njobs = %s  # command line\n", rows[i][1]);
+        assert_non_null(strstr(text.bytes, wanted));
+    }
+}
+
 static void values_out_of_range_are_refused(void **state)
 {
     (void)state;
@@ -158,6 +215,9 @@ int main(void)
         cmocka_unit_test_teardown(the_command_line_beats_the_environment_beats_the_file, forget),
         cmocka_unit_test_teardown(a_secret_may_come_from_a_file, forget),
         cmocka_unit_test_teardown(all_faults_are_reported_at_once, forget),
+        cmocka_unit_test_teardown(faults_never_show_what_may_be_a_password, forget),
+        cmocka_unit_test_teardown(an_empty_secret_file_is_a_fault, forget),
+        cmocka_unit_test_teardown(passwords_in_urls_are_masked, forget),
         cmocka_unit_test_teardown(values_out_of_range_are_refused, forget),
         cmocka_unit_test_teardown(an_empty_value_means_not_given, forget),
         cmocka_unit_test_teardown(a_child_sees_what_its_parent_decided, forget),
