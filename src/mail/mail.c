@@ -18,8 +18,9 @@ enum { LINE_LIMIT = 998 };
 static const struct mail_ops *find_backend(const char *url, struct error *err)
 {
     for (size_t i = 0; mail_backends[i] != NULL; i++)
-        if (text_has_scheme(url, mail_backends[i]->scheme))
-            return mail_backends[i];
+        for (const char *const *scheme = mail_backends[i]->schemes; *scheme != NULL; scheme++)
+            if (text_has_scheme(url, *scheme))
+                return mail_backends[i];
     error_set(err, ERROR_INVALID, "no way to send mail is called '%.*s:'", (int)strcspn(url, ":"),
               url);
     return NULL;
@@ -27,13 +28,14 @@ static const struct mail_ops *find_backend(const char *url, struct error *err)
 
 bool mail_check_url(const char *url, struct error *err)
 {
-    return find_backend(url, err) != NULL;
+    const struct mail_ops *ops = find_backend(url, err);
+    return ops != NULL && ops->check_url(url, err);
 }
 
 struct mail *mail_open(const char *url, struct error *err)
 {
     const struct mail_ops *ops = find_backend(url, err);
-    return ops == NULL ? NULL : ops->open(url, err);
+    return ops == NULL || !ops->check_url(url, err) ? NULL : ops->open(url, err);
 }
 
 void mail_close(struct mail *mail)

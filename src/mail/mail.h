@@ -12,7 +12,7 @@
 
 struct mail;
 
-// Whether there is a backend for the URL; opens nothing. INVALID if not.
+// Whether there is a backend for the URL and the URL has its form; opens nothing. INVALID if not.
 bool mail_check_url(const char *url, struct error *err);
 
 struct mail *mail_open(const char *url, struct error *err);
@@ -22,12 +22,19 @@ SCOPE_DEFINE(mail_close, struct mail *);
 struct mail_envelope {
     const char *sender, *recipient; // plain addresses
     const char *message_id;         // without the angle brackets
+    // NULL, or asked at least every second while a server keeps us waiting. Once it says true the
+    // sending ends: at once before the final dot, some seconds after it.
+    bool (*is_cancelled)(void *context);
+    void *context;
 };
 
 enum mail_answer {
     MAIL_SENT,
     MAIL_LATER,   // 4xx, no answer, full disk: try again
-    MAIL_REFUSED, // 5xx: trying again will not help
+    MAIL_REFUSED, // 5xx about the recipient or the mail: trying again will not help
+    MAIL_DOWN, // no mail can be sent now: no server, no TLS, wrong password, 421. No mail's fault
+    MAIL_UNCERTAIN, // the whole mail was handed over, no answer came: try again, same Message-ID
+    MAIL_CANCELLED, // not sent, because is_cancelled said so
 };
 
 // MAIL_REFUSED without asking the backend when an address is not plain, or when the message has a
@@ -37,5 +44,6 @@ enum mail_answer mail_send(struct mail *mail, const struct mail_envelope *envelo
                            const char *message, size_t message_size, char *out_reply,
                            size_t out_size);
 
-// The server answers, the directory can be written to.
+// The directory can be written to; the server answers, gives TLS and takes the password. A
+// conversation of its own, 5 s at most: whoever asks often remembers the answer.
 bool mail_ready(struct mail *mail, struct error *err);

@@ -5,7 +5,8 @@
 #include "mail/mail.h"
 
 struct mail_ops {
-    const char *scheme; // "outbox"
+    const char *const *schemes; // {"smtp", "smtps", NULL}
+    bool (*check_url)(const char *url, struct error *err);
     struct mail *(*open)(const char *url, struct error *err);
     void (*close)(struct mail *mail);
     enum mail_answer (*send)(struct mail *mail, const struct mail_envelope *envelope,

@@ -22,13 +22,15 @@ static void outbox_close(struct mail *mail)
     free(outbox);
 }
 
+static bool outbox_check_url(const char *url, struct error *err)
+{
+    return url[strlen("outbox:")] != '\0' ||
+           error_set(err, ERROR_INVALID, "outbox: needs a directory");
+}
+
 static struct mail *outbox_open(const char *url, struct error *err)
 {
     const char *path = url + strlen("outbox:");
-    if (path[0] == '\0') {
-        error_set(err, ERROR_INVALID, "outbox: needs a directory");
-        return NULL;
-    }
     if (!file_make_directory(path, 0700, err))
         return NULL;
     struct outbox *outbox = alloc_zeroed(1, sizeof *outbox);
@@ -70,8 +72,11 @@ static bool outbox_ready(struct mail *mail, struct error *err)
     return access(path, W_OK | X_OK) == 0 || error_set_errno(err, errno, "%s", path);
 }
 
+static const char *const outbox_schemes[] = {"outbox", NULL};
+
 const struct mail_ops mail_outbox_ops = {
-    .scheme = "outbox",
+    .schemes = outbox_schemes,
+    .check_url = outbox_check_url,
     .open = outbox_open,
     .close = outbox_close,
     .send = outbox_send,

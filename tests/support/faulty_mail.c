@@ -21,10 +21,15 @@ struct mail *faulty_mail_wrap(struct mail *inner, struct fault *fault)
     return &faulty->base;
 }
 
-static struct mail *faulty_open(const char *url, struct error *err)
+static bool faulty_check_url(const char *url, struct error *err)
 {
     (void)url;
-    error_set(err, ERROR_INVALID, "made by faulty_mail_wrap only");
+    return error_set(err, ERROR_INVALID, "made by faulty_mail_wrap only");
+}
+
+static struct mail *faulty_open(const char *url, struct error *err)
+{
+    faulty_check_url(url, err);
     return NULL;
 }
 
@@ -57,8 +62,11 @@ static bool faulty_ready(struct mail *mail, struct error *err)
     return mail_ready(faulty->inner, err);
 }
 
+static const char *const faulty_schemes[] = {"faulty", NULL};
+
 static const struct mail_ops faulty_ops = {
-    .scheme = "faulty",
+    .schemes = faulty_schemes,
+    .check_url = faulty_check_url,
     .open = faulty_open,
     .close = faulty_close,
     .send = faulty_send,

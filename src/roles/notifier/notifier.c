@@ -11,6 +11,7 @@
 #include "queue/queue.h"
 #include "roles/crew/crew.h"
 #include "roles/notifier/notifier_letter.h"
+#include "roles/notifier/notifier_watch.h"
 #include "roles/roles.h"
 
 #include <stdio.h>
@@ -36,18 +37,17 @@ struct notifier {
     char worker[64];
     struct crew_duty duty;
     struct crew *crew;
+    struct notifier_watch watch;
     struct jobs *jobs; // these two: the worker thread's
     struct mail *mail;
     struct mail *check_mail; // the admin port's thread's
 };
 
-enum note { NOTE_SENT, NOTE_POSTPONED, NOTE_BOUNCED, NOTE_GIVEN_BACK };
+enum note { NOTE_SENT, NOTE_POSTPONED, NOTE_UNCERTAIN, NOTE_BOUNCED, NOTE_GIVEN_BACK };
 
 static const char *const note_names[] = {
-    [NOTE_SENT] = "sent",
-    [NOTE_POSTPONED] = "postponed",
-    [NOTE_BOUNCED] = "bounced",
-    [NOTE_GIVEN_BACK] = "given_back",
+    [NOTE_SENT] = "sent",       [NOTE_POSTPONED] = "postponed",   [NOTE_UNCERTAIN] = "uncertain",
+    [NOTE_BOUNCED] = "bounced", [NOTE_GIVEN_BACK] = "given_back",
 };
 
 // ---- one letter ----
@@ -70,6 +70,33 @@ static bool build(const struct notifier *notifier, const struct letter *letter,
     return mail_message_write(&message, out, err);
 }
 
+static bool is_cancelled(void *context)
+{
+    struct notifier *notifier = context;
+    return crew_cancelled(notifier->crew) != CREW_GO_ON;
+}
+
+static enum note note_of(enum mail_answer answer, const struct letter *letter)
+{
+    switch (answer) {
+    case MAIL_SENT:
+        return NOTE_SENT;
+    case MAIL_REFUSED:
+        return NOTE_BOUNCED;
+    case MAIL_UNCERTAIN:
+        return NOTE_UNCERTAIN;
+    case MAIL_CANCELLED:
+        return NOTE_GIVEN_BACK;
+    case MAIL_DOWN: // costs the letter no try, but not for ever: postponing ends in giving up
+        if (clock_now_ms() - letter->created_at_ms < LETTER_GIVE_UP_MS)
+            return NOTE_GIVEN_BACK;
+        break;
+    case MAIL_LATER:
+        break;
+    }
+    return NOTE_POSTPONED;
+}
+
 static enum note send_mail(struct notifier *notifier, const struct letter *letter,
                            char reply[REPLY_SIZE])
 {
@@ -85,17 +112,18 @@ static enum note send_mail(struct notifier *notifier, const struct letter *lette
     }
     if (crew_cancelled(notifier->crew) != CREW_GO_ON)
         return NOTE_GIVEN_BACK;
-    const struct mail_envelope envelope = {
-        .sender = notifier->sender, .recipient = letter->recipient, .message_id = message_id};
-    switch (mail_send(notifier->mail, &envelope, message.bytes, message.size, reply, REPLY_SIZE)) {
-    case MAIL_SENT:
-        return NOTE_SENT;
-    case MAIL_REFUSED:
-        return NOTE_BOUNCED;
-    case MAIL_LATER:
-        break;
-    }
-    return NOTE_POSTPONED;
+    const struct mail_envelope envelope = {.sender = notifier->sender,
+                                           .recipient = letter->recipient,
+                                           .message_id = message_id,
+                                           .is_cancelled = is_cancelled,
+                                           .context = notifier};
+    enum mail_answer answer =
+        mail_send(notifier->mail, &envelope, message.bytes, message.size, reply, REPLY_SIZE);
+    if (answer == MAIL_DOWN)
+        notifier_watch_down(&notifier->watch, reply, clock_monotonic_ms());
+    else if (answer != MAIL_CANCELLED)
+        notifier_watch_worked(&notifier->watch, clock_monotonic_ms());
+    return note_of(answer, letter);
 }
 
 static enum letters_answer write_note(struct notifier *notifier, const struct letter *letter,
@@ -110,6 +138,7 @@ static enum letters_answer write_note(struct notifier *notifier, const struct le
     case NOTE_SENT:
         return letters_sent(sql, letter, reply, err);
     case NOTE_POSTPONED:
+    case NOTE_UNCERTAIN:
         return letters_postpone(sql, letter, reply, err);
     case NOTE_BOUNCED:
         return letters_bounced(sql, letter, reply, err);
@@ -154,6 +183,7 @@ static void log_note(const struct letter *letter, enum note note, const char *re
     } lines[] = {
         [NOTE_SENT] = {LOG_LEVEL_INFO, "mail sent"},
         [NOTE_POSTPONED] = {LOG_LEVEL_WARN, "mail postponed"},
+        [NOTE_UNCERTAIN] = {LOG_LEVEL_WARN, "mail handed over but not confirmed"},
         [NOTE_BOUNCED] = {LOG_LEVEL_WARN, "mail bounced"},
         [NOTE_GIVEN_BACK] = {LOG_LEVEL_INFO, "mail given back"},
     };
@@ -189,6 +219,8 @@ static bool deliver(struct notifier *notifier, const struct letter *letter, stru
 static bool prepare(void *context, struct error *err)
 {
     struct notifier *notifier = context;
+    if (!notifier_watch_may_try(&notifier->watch, clock_monotonic_ms(), err))
+        return error_prefix(err, "mail");
     if (notifier->jobs == NULL)
         notifier->jobs = jobs_open(notifier->config->jobs, err);
     if (notifier->jobs != NULL && notifier->mail == NULL)
@@ -225,6 +257,8 @@ static enum crew_answer work(void *context, const char *id, struct error *err)
     log_conversion(letter.conversion[0] != '\0' ? letter.conversion : NULL);
     bool is_noted = deliver(notifier, &letter, err);
     log_conversion(NULL);
+    if (is_noted && !notifier_watch_may_try(&notifier->watch, clock_monotonic_ms(), err))
+        is_noted = error_prefix(err, "mail");
     return is_noted ? CREW_WORKED : CREW_TROUBLE;
 }
 
@@ -250,6 +284,7 @@ static void stop(void *state)
     struct notifier *notifier = state;
     crew_stop(notifier->crew);
     mail_close(notifier->check_mail);
+    notifier_watch_finish(&notifier->watch);
     free(notifier);
 }
 
@@ -257,6 +292,7 @@ static bool start(const struct config *config, void **out_state, struct error *e
 {
     struct notifier *notifier = alloc_zeroed(1, sizeof *notifier);
     notifier->config = config;
+    notifier_watch_init(&notifier->watch);
     notifier_public_url(config->public_url, config->listen, notifier->public_url,
                         sizeof notifier->public_url);
     crew_worker_name(notifier->worker);
@@ -285,9 +321,8 @@ fail:
     return false;
 }
 
-static bool check_mail(void *context, struct error *err)
+static bool ask_mail(struct notifier *notifier, struct error *err)
 {
-    struct notifier *notifier = context;
     if (notifier->check_mail == NULL)
         notifier->check_mail = mail_open(notifier->config->mail, err);
     if (notifier->check_mail == NULL)
@@ -296,6 +331,22 @@ static bool check_mail(void *context, struct error *err)
         return true;
     mail_close(TAKE(notifier->check_mail));
     return false;
+}
+
+// Runs every two seconds; a mail server is not asked that often.
+static bool check_mail(void *context, struct error *err)
+{
+    struct notifier *notifier = context;
+    if (notifier_watch_is_fresh(&notifier->watch, clock_monotonic_ms()))
+        return true;
+    if (!notifier_watch_may_try(&notifier->watch, clock_monotonic_ms(), err))
+        return false;
+    bool is_ready = ask_mail(notifier, err);
+    if (is_ready)
+        notifier_watch_answered(&notifier->watch, clock_monotonic_ms());
+    else
+        notifier_watch_down(&notifier->watch, err->text, clock_monotonic_ms());
+    return is_ready;
 }
 
 static size_t checks(void *state, struct http_admin_check *out, size_t limit)
