@@ -10,6 +10,7 @@
 
 const struct mail_ops *const mail_backends[] = {
     &mail_outbox_ops,
+    &mail_smtp_ops,
     NULL,
 };
 

@@ -3,6 +3,11 @@
 //
 // `outbox:DIRECTORY`: the mail becomes a file `<message id>.eml` there, durably; the same
 // Message-ID again replaces the file.
+//
+// `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=off|required][&tls-ca=FILE]`: port 25, or 587 with a
+// user. STARTTLS is required, and the certificate and its name are verified, unless the host is
+// loopback or `tls=off`. `smtps://…[?tls-ca=FILE]`: TLS from the first byte, port 465. A password
+// is never sent without TLS, unless the host is loopback. A new connection for each mail.
 
 #include "base/error.h"
 #include "base/scope.h"

@@ -20,4 +20,5 @@ struct mail {
 };
 
 extern const struct mail_ops mail_outbox_ops;
+extern const struct mail_ops mail_smtp_ops;
 extern const struct mail_ops *const mail_backends[]; // NULL ends it
