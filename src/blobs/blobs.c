@@ -4,54 +4,17 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "blobs/blobs_backend.h"
+#include "blobs/blobs_digest.h"
 
 #include <assert.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
 const struct blobs_ops *const blobs_backends[] = {
     &blobs_files_ops,
+    &blobs_gridfs_ops,
     NULL,
 };
-
-// The running SHA-256: libcrypto's EVP uses the processor's instructions.
-struct blob_digest {
-    EVP_MD_CTX *context;
-};
-
-static struct blob_digest *digest_create(void)
-{
-    struct blob_digest *digest = alloc_zeroed(1, sizeof *digest);
-    digest->context = EVP_MD_CTX_new();
-    bool is_started =
-        digest->context != NULL && EVP_DigestInit_ex(digest->context, EVP_sha256(), NULL) == 1;
-    assert(is_started);
-    return digest;
-}
-
-static void digest_add(struct blob_digest *digest, const void *bytes, size_t size)
-{
-    bool is_added = EVP_DigestUpdate(digest->context, bytes, size) == 1;
-    assert(is_added);
-}
-
-static void digest_write(struct blob_digest *digest, char out[BLOB_SHA256_SIZE])
-{
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned int size = 0;
-    bool is_done = EVP_DigestFinal_ex(digest->context, sum, &size) == 1;
-    assert(is_done && size == 32);
-    text_hex(sum, size, out);
-}
-
-static void digest_destroy(struct blob_digest *digest)
-{
-    if (digest == NULL)
-        return;
-    EVP_MD_CTX_free(digest->context);
-    free(digest);
-}
 
 static size_t part_length(const char *text)
 {
@@ -94,7 +57,8 @@ static const struct blobs_ops *find_backend(const char *url, struct error *err)
 
 bool blobs_check_url(const char *url, struct error *err)
 {
-    return find_backend(url, err) != NULL;
+    const struct blobs_ops *ops = find_backend(url, err);
+    return ops != NULL && ops->check_url(url, err);
 }
 
 bool blobs_make(const char *url, struct error *err)
@@ -135,7 +99,7 @@ struct blob_writer *blobs_create(struct blobs *blobs, const char *key,
     if (writer == NULL)
         return NULL;
     start_writer(writer, key, 0);
-    writer->digest = digest_create();
+    writer->digest = blob_digest_create();
     return writer;
 }
 
@@ -166,7 +130,7 @@ bool blob_write(struct blobs *blobs, struct blob_writer *writer, const void *byt
     }
     writer->size_bytes += (int64_t)size;
     if (writer->digest != NULL)
-        digest_add(writer->digest, bytes, size);
+        blob_digest_add(writer->digest, bytes, size);
     return true;
 }
 
@@ -174,7 +138,7 @@ static bool digest_read_back(struct blobs *blobs, struct blob_writer *writer, st
 {
     enum { PIECE_SIZE = 256 * 1024 };
     SCOPED(free) char *piece = alloc_zeroed(1, PIECE_SIZE);
-    writer->digest = digest_create();
+    writer->digest = blob_digest_create();
     for (int64_t offset = 0; offset < writer->size_bytes;) {
         int64_t left = writer->size_bytes - offset;
         size_t wanted = left < PIECE_SIZE ? (size_t)left : PIECE_SIZE;
@@ -183,7 +147,7 @@ static bool digest_read_back(struct blobs *blobs, struct blob_writer *writer, st
             return false;
         if (got == 0)
             return error_set(err, ERROR_INTERNAL, "an unfinished blob became shorter");
-        digest_add(writer->digest, piece, (size_t)got);
+        blob_digest_add(writer->digest, piece, (size_t)got);
         offset += got;
     }
     return true;
@@ -198,7 +162,7 @@ void blob_abort(struct blobs *blobs, struct blob_writer *writer)
 {
     if (writer == NULL)
         return;
-    digest_destroy(take_digest(writer));
+    blob_digest_destroy(take_digest(writer));
     blobs->ops->abort(blobs, writer);
 }
 
@@ -208,7 +172,7 @@ bool blob_suspend(struct blobs *blobs, struct blob_writer *writer, struct error 
         blob_abort(blobs, writer);
         return error_set(err, ERROR_INTERNAL, "an earlier write of this blob failed");
     }
-    digest_destroy(take_digest(writer));
+    blob_digest_destroy(take_digest(writer));
     return blobs->ops->suspend(blobs, writer, err);
 }
 
@@ -226,8 +190,8 @@ bool blob_commit(struct blobs *blobs, struct blob_writer *writer, struct blob_in
     struct blob_info info = {.size_bytes = writer->size_bytes, .committed_at_ms = clock_now_ms()};
     text_copy(info.key, sizeof info.key, writer->key);
     struct blob_digest *digest = take_digest(writer);
-    digest_write(digest, info.sha256);
-    digest_destroy(digest);
+    blob_digest_finish(digest, info.sha256);
+    blob_digest_destroy(digest);
     if (!blobs->ops->commit(blobs, writer, &info, err))
         return false;
     *out = info;

@@ -3,7 +3,8 @@
 // what they are (owner, conversion, name, size, SHA-256 beside the bytes).
 //
 // `file:DIRECTORY`: incoming/KEY/{data,meta.json}, both fsynced; the directory is renamed into
-// place and its parent fsynced. Keys are `source/ID` and `audio/ID/ATTEMPT`: lower-case and
+// place and its parent fsynced. `mongodb://…/DATABASE`: GridFS on a replica set, on the disks of a
+// majority. Keys are `source/ID` and `audio/ID/ATTEMPT`: lower-case and
 // upper-case letters, digits, '-' and at most two '/'.
 //
 // `struct blobs` belongs to one thread at a time. A writer or reader belongs to nobody: it may be
@@ -23,7 +24,8 @@ struct blobs;
 struct blob_writer;
 struct blob_reader;
 
-// Whether there is a backend for the URL; opens nothing. INVALID if not.
+// Whether there is a backend for the URL and it is right in itself; opens nothing. INVALID if not,
+// with a text that holds no password.
 bool blobs_check_url(const char *url, struct error *err);
 
 // Makes the store where there is none yet. For `unreel serve` and `unreel migrate` alone: a role
@@ -48,12 +50,16 @@ struct blob_info {
     int64_t committed_at_ms;
 };
 
+// Of several writers of a key, at most one commits. A store that sees its writers live (`file:`)
+// answers the second with CONFLICT. One that does not lets the newest win: the calls of whoever had
+// the key before are CONFLICT from then on, and change nothing.
+
 // An unfinished blob of that key that somebody left is thrown away. CONFLICT when it is committed,
-// or when a living writer has it.
+// or when a living writer has it and the store does not take it away.
 struct blob_writer *blobs_create(struct blobs *blobs, const char *key,
                                  const struct blob_about *about, struct error *err);
 // Goes on with an unfinished blob; `out_offset` is how much of it the store has durably. CONFLICT
-// when it is committed, or when a living writer has it.
+// as above.
 struct blob_writer *blobs_resume(struct blobs *blobs, const char *key, int64_t *out_offset,
                                  struct error *err);
 // After false only blob_abort is allowed. A full store is NO_SPACE.
@@ -87,7 +93,7 @@ int blobs_open_fd(struct blobs *blobs, const char *key, const char *scratch_dire
 
 bool blobs_stat(struct blobs *blobs, const char *key, struct blob_info *out, struct error *err);
 // Nothing there is fine. Also removes an unfinished blob of that key. CONFLICT when a living writer
-// has it and the backend does not take it away: try again later.
+// has it and the store does not take it away: try again later.
 bool blobs_remove(struct blobs *blobs, const char *key, struct error *err);
 
 // Calls `each` for every committed blob whose key begins with `prefix`, in no order; false from

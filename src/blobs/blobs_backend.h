@@ -1,5 +1,5 @@
 #pragma once
-// For implementers of a backend: one file that ends in one `const struct blobs_ops`, listed in
+// For implementers of a backend: a file that ends in one `const struct blobs_ops`, listed in
 // blobs.c. Every member is required; blobs.h holds the contracts. blobs.c checks keys and computes
 // size and SHA-256, so a backend only stores bytes and a description. suspend, commit and abort
 // free the writer whatever they answer.
@@ -8,6 +8,8 @@
 
 struct blobs_ops {
     const char *scheme; // "file"
+    // All that can be known of the URL without opening anything; INVALID. No password in its text.
+    bool (*check_url)(const char *url, struct error *err);
     bool (*make)(const char *url, struct error *err);
     struct blobs *(*open)(const char *url, struct error *err);
     void (*close)(struct blobs *blobs);
@@ -46,7 +48,7 @@ struct blobs {
     const struct blobs_ops *ops; // a backend's own struct begins with this one
 };
 
-struct blob_digest; // the running SHA-256; blobs.c owns it
+struct blob_digest; // the running SHA-256; blobs.c alone uses it
 
 struct blob_writer { // a backend's own struct begins with this one
     char key[BLOB_KEY_SIZE];
@@ -55,7 +57,7 @@ struct blob_writer { // a backend's own struct begins with this one
     bool is_broken;             // a write failed
 };
 
-extern const struct blobs_ops blobs_files_ops;
+extern const struct blobs_ops blobs_files_ops, blobs_gridfs_ops;
 extern const struct blobs_ops *const blobs_backends[]; // NULL ends it
 
 // `source/ID` or `audio/ID/ATTEMPT` in the alphabet that blobs.h names, shorter than BLOB_KEY_SIZE.

@@ -84,6 +84,11 @@ static const char *root_of(const char *url, struct error *err)
     return NULL;
 }
 
+static bool files_check_url(const char *url, struct error *err)
+{
+    return root_of(url, err) != NULL;
+}
+
 static const char *const parts[] = {"incoming", "source", "audio"};
 enum { PARTS = sizeof parts / sizeof parts[0] };
 
@@ -527,6 +532,7 @@ static bool files_list(struct blobs *blobs, const char *prefix, bool unfinished,
 
 const struct blobs_ops blobs_files_ops = {
     .scheme = "file",
+    .check_url = files_check_url,
     .make = files_make,
     .open = files_open,
     .close = files_close,

@@ -1,5 +1,5 @@
-// What blobs.h promises, on the store that UNREEL_TEST_BLOBS names; else on files in a temporary
-// directory. contract_blobs_faults.c has what it promises when something goes wrong.
+// What blobs.h promises, on MongoDB where UNREEL_TEST_BACKEND says so, else on files in a
+// temporary directory. contract_blobs_faults.c has what it promises when something goes wrong.
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "base/text.h"
 #include "blobs_fixture.h"
+#include "mongodb_under_test.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -364,13 +365,31 @@ static void unknown_stores_are_refused(void **state)
     }
 }
 
-static void a_store_that_is_gone_is_not_made_anew_by_opening_it(void **state)
+static void a_database_without_a_store_gets_none_by_opening_it(void **state)
 {
     (void)state;
-    if (!text_starts_with(store_url, "file:")) {
-        print_message("# SKIPPED: only a directory can be gone and its place be there\n");
-        skip();
+    const char *empty_url = mongodb_under_test_empty_url();
+    for (int i = 0; i < 2; i++) { // the first one makes nothing
+        assert_null(blobs_open(empty_url, &err));
+        assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+        assert_non_null(strstr(err.text, "unreel migrate"));
     }
+}
+
+static void making_a_store_again_changes_nothing(void **state)
+{
+    (void)state;
+    char key[BLOB_KEY_SIZE];
+    store_key(key);
+    store_put(key, "abc", 3);
+    assert_true(blobs_make(store_url, &err));
+    store_assert_holds(key, "abc", 3);
+    assert_true(blobs_remove(store_blobs, key, &err));
+}
+
+static void a_directory_that_is_gone_is_not_made_anew_by_opening_it(void **state)
+{
+    (void)state;
     SCOPED(free) char *mount_point = alloc_format("%s/mount-point", store_directory.path);
     SCOPED(free) char *gone_url = alloc_format("file:%s", mount_point);
     assert_true(file_make_directory(mount_point, 0700, &err));
@@ -397,27 +416,39 @@ static void a_store_that_is_gone_is_not_made_anew_by_opening_it(void **state)
     assert_int_equal(err.kind, ERROR_UNAVAILABLE);
 }
 
+static const struct CMUnitTest for_all[] = {
+    cmocka_unit_test(a_committed_blob_reads_back_and_says_what_it_is),
+    cmocka_unit_test(any_range_can_be_read),
+    cmocka_unit_test(a_descriptor_reads_the_whole_blob),
+    cmocka_unit_test(a_reader_gives_the_descriptor_of_its_file_if_it_has_one),
+    cmocka_unit_test(nothing_is_visible_before_the_commit),
+    cmocka_unit_test(an_aborted_blob_leaves_nothing),
+    cmocka_unit_test(a_suspended_blob_goes_on_where_it_was),
+    cmocka_unit_test(what_is_committed_stays_as_it_is),
+    cmocka_unit_test(a_new_writer_throws_an_unfinished_blob_away),
+    cmocka_unit_test(of_two_writers_of_a_key_at_most_one_commits),
+    cmocka_unit_test(a_writer_may_change_its_thread_and_handle),
+    cmocka_unit_test(removing_is_complete_and_may_be_repeated),
+    cmocka_unit_test(what_is_removed_while_it_is_written_does_not_come_back),
+    cmocka_unit_test(attempts_of_one_conversion_are_apart),
+    cmocka_unit_test(odd_keys_are_refused_by_every_verb),
+    cmocka_unit_test(the_store_says_that_it_is_ready),
+    cmocka_unit_test(unknown_stores_are_refused),
+    cmocka_unit_test(making_a_store_again_changes_nothing),
+};
+
+static const struct CMUnitTest for_files =
+    cmocka_unit_test(a_directory_that_is_gone_is_not_made_anew_by_opening_it);
+
+static const struct CMUnitTest for_mongodb =
+    cmocka_unit_test(a_database_without_a_store_gets_none_by_opening_it);
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_committed_blob_reads_back_and_says_what_it_is),
-        cmocka_unit_test(any_range_can_be_read),
-        cmocka_unit_test(a_descriptor_reads_the_whole_blob),
-        cmocka_unit_test(a_reader_gives_the_descriptor_of_its_file_if_it_has_one),
-        cmocka_unit_test(nothing_is_visible_before_the_commit),
-        cmocka_unit_test(an_aborted_blob_leaves_nothing),
-        cmocka_unit_test(a_suspended_blob_goes_on_where_it_was),
-        cmocka_unit_test(what_is_committed_stays_as_it_is),
-        cmocka_unit_test(a_new_writer_throws_an_unfinished_blob_away),
-        cmocka_unit_test(of_two_writers_of_a_key_at_most_one_commits),
-        cmocka_unit_test(a_writer_may_change_its_thread_and_handle),
-        cmocka_unit_test(removing_is_complete_and_may_be_repeated),
-        cmocka_unit_test(what_is_removed_while_it_is_written_does_not_come_back),
-        cmocka_unit_test(attempts_of_one_conversion_are_apart),
-        cmocka_unit_test(odd_keys_are_refused_by_every_verb),
-        cmocka_unit_test(the_store_says_that_it_is_ready),
-        cmocka_unit_test(unknown_stores_are_refused),
-        cmocka_unit_test(a_store_that_is_gone_is_not_made_anew_by_opening_it),
-    };
+    store_choose();
+    bool is_mongodb = mongodb_under_test_is_wanted();
+    struct CMUnitTest tests[sizeof for_all / sizeof for_all[0] + 1];
+    memcpy(tests, for_all, sizeof for_all);
+    tests[sizeof for_all / sizeof for_all[0]] = is_mongodb ? for_mongodb : for_files;
     return cmocka_run_group_tests(tests, store_open, store_close);
 }

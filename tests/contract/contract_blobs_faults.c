@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "blobs_fixture.h"
 #include "faulty_blobs.h"
+#include "mongodb_under_test.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -85,7 +86,9 @@ static void a_killed_writer_leaves_all_or_nothing(void **state)
     SCOPED(free) char *bytes = store_bytes(SIZE, 4);
     int committed = 0;
     int64_t took_us = measure_writing_us(bytes, SIZE);
-    for (int i = 0; i < 40; i++) {
+    // A server waits for a dead writer's transaction, so each kill costs time there.
+    int kills = mongodb_under_test_is_wanted() ? 15 : 40;
+    for (int i = 0; i < kills; i++) {
         char key[BLOB_KEY_SIZE];
         store_key(key);
         int report_fd;
@@ -115,7 +118,7 @@ static void a_killed_writer_leaves_all_or_nothing(void **state)
         assert_true(blobs_remove(store_blobs, key, &err));
         assert_false(store_is_listed(key, true));
     }
-    print_message("# %d of 40 were committed before they were killed\n", committed);
+    print_message("# %d of %d were committed before they were killed\n", committed, kills);
 }
 
 // The life of one blob; stops at the first failure, as a role would.
@@ -175,11 +178,11 @@ static void wherever_a_call_fails_the_blob_is_there_or_it_is_not(void **state)
 static void a_full_disk_is_said_and_leaves_nothing(void **state)
 {
     (void)state;
-    SCOPED(free) char *directory = alloc_format("%s/small", store_directory.path);
+    char directory[600];
+    snprintf(directory, sizeof directory, "%s/small", store_directory.path);
     assert_true(file_make_directory(directory, 0700, &err));
-    if (!text_starts_with(store_url, "file:") ||
-        mount("tmpfs", directory, "tmpfs", 0, "size=1m,mode=0700") != 0) {
-        print_message("# SKIPPED: a full disk needs file: and the right to mount a small tmpfs\n");
+    if (mount("tmpfs", directory, "tmpfs", 0, "size=1m,mode=0700") != 0) {
+        print_message("# SKIPPED: a full disk needs the right to mount a small tmpfs\n");
         skip();
     }
     SCOPED(free) char *small_url = alloc_format("file:%s", directory);
@@ -207,10 +210,13 @@ static void a_full_disk_is_said_and_leaves_nothing(void **state)
 
 int main(void)
 {
+    store_choose();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_killed_writer_leaves_all_or_nothing),
         cmocka_unit_test(wherever_a_call_fails_the_blob_is_there_or_it_is_not),
         cmocka_unit_test(a_full_disk_is_said_and_leaves_nothing),
     };
-    return cmocka_run_group_tests(tests, store_open, store_close);
+    // The last one needs a store that is a directory.
+    size_t count = sizeof tests / sizeof tests[0] - mongodb_under_test_is_wanted();
+    return _cmocka_run_group_tests("tests", tests, count, store_open, store_close);
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/text.h"
+#include "mongodb_under_test.h"
 
 #include <openssl/evp.h>
 #include <setjmp.h>
@@ -24,13 +25,18 @@ const struct blob_about store_about = {.owner = "owner",
                                                "e.mp4",
                                        .content_type = "video/mp4"};
 
+void store_choose(void)
+{
+    if (mongodb_under_test_is_wanted())
+        store_url = alloc_text(mongodb_under_test_start());
+}
+
 int store_open(void **state)
 {
     (void)state;
     temporary_create(&store_directory);
-    const char *given = getenv("UNREEL_TEST_BLOBS");
-    store_url =
-        given != NULL ? alloc_text(given) : alloc_format("file:%s/store", store_directory.path);
+    if (store_url == NULL)
+        store_url = alloc_format("file:%s/store", store_directory.path);
     store_blobs = blobs_make(store_url, &err) ? blobs_open(store_url, &err) : NULL;
     if (store_blobs == NULL)
         fprintf(stderr, "%s: %s\n", store_url, err.text);
@@ -41,6 +47,8 @@ int store_close(void **state)
 {
     (void)state;
     blobs_close(store_blobs);
+    if (mongodb_under_test_is_wanted())
+        mongodb_under_test_drop();
     free(store_url);
     temporary_remove(&store_directory);
     return 0;

@@ -1,6 +1,6 @@
 #pragma once
-// One blob store for the tests of a file: the one that UNREEL_TEST_BLOBS names, else files in a
-// temporary directory. What must work fails the test with the reason.
+// One blob store for the tests of a file: MongoDB's where UNREEL_TEST_BACKEND is `mongodb`, else
+// files in a temporary directory. What must work fails the test with the reason.
 
 #include "blobs/blobs.h"
 #include "temporary.h"
@@ -14,6 +14,7 @@ extern char *store_url;
 extern struct blobs *store_blobs;
 extern const struct blob_about store_about;
 
+void store_choose(void);       // at the start of main; ends the program where there is no server
 int store_open(void **state);  // a group's set-up
 int store_close(void **state); // and its end
 

@@ -34,6 +34,12 @@ static enum fault_answer next(struct blobs *blobs, struct error *err)
     return answer;
 }
 
+static bool faulty_check_url(const char *url, struct error *err)
+{
+    (void)url;
+    return error_set(err, ERROR_INVALID, "made by faulty_blobs_wrap only");
+}
+
 static struct blobs *faulty_open(const char *url, struct error *err)
 {
     (void)url;
@@ -182,6 +188,7 @@ static bool faulty_list(struct blobs *blobs, const char *prefix, bool unfinished
 
 static const struct blobs_ops faulty_ops = {
     .scheme = "faulty",
+    .check_url = faulty_check_url,
     .open = faulty_open,
     .close = faulty_close,
     .ready = faulty_ready,
