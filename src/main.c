@@ -16,7 +16,7 @@ static int run_role(const struct role *role, char letter, char *const *arguments
     struct error err = {0};
     int status;
     SCOPED(free) char *usage = alloc_format("Usage: unreel %s [SETTINGS]", role->name);
-    if (!load_settings(arguments, usage, letter, &config, NULL, &status))
+    if (!load_settings(arguments, usage, letter, &config, &status))
         return status;
     if (!file_make_directory(config.data, 0700, &err)) {
         fprintf(stderr, "unreel: %s\n", err.text);

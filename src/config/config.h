@@ -45,6 +45,9 @@ bool config_print(const struct config *config, struct buf *out);
 // The options' part of --help for a role letter of settings.def.
 bool config_help(char role, struct buf *out);
 
+// Whether the setting of that name is for the role of that letter.
+bool config_is_used_by(const char *name, char role);
+
 // docs/configuration.md.
 bool config_reference(struct buf *out);
 

@@ -123,6 +123,14 @@ bool config_help(char role, struct buf *out)
     return true;
 }
 
+bool config_is_used_by(const char *name, char role)
+{
+    for (size_t i = 0; i < config_settings_count; i++)
+        if (strcmp(config_settings[i].name, name) == 0)
+            return strchr(config_settings[i].roles, role) != NULL;
+    return false;
+}
+
 static bool append_roles(struct buf *out, const char *letters)
 {
     static const struct {

@@ -76,16 +76,8 @@ int healthcheck_command(char *const *arguments)
 {
     struct config config;
     int status;
-    size_t count = 0;
-    while (arguments[count] != NULL)
-        count++;
-    SCOPED(free) const char **words = alloc_zeroed(count + 1, sizeof *words);
-    if (!load_settings(arguments, usage, 'S', &config, words, &status))
+    bool asks_ready = arguments[0] != NULL && strcmp(arguments[0], "--ready") == 0;
+    if (!load_settings(arguments + (asks_ready ? 1 : 0), usage, 'S', &config, &status))
         return status;
-    bool asks_ready = words[0] != NULL && strcmp(words[0], "--ready") == 0;
-    if (words[asks_ready ? 1 : 0] != NULL) {
-        fprintf(stderr, "%s\n", usage);
-        return 2;
-    }
     return ask(config.admin_listen, asks_ready ? "/readyz" : "/livez") ? 0 : 1;
 }

@@ -66,7 +66,7 @@ static bool check_urls(const struct config *config, struct buf *faults)
 }
 
 bool load_settings(char *const *arguments, const char *usage, char role, struct config *out,
-                   const char **out_words, int *out_status)
+                   int *out_status)
 {
     SCOPED_BUF struct buf text;
     buf_init(&text, TEXT_LIMIT_BYTES);
@@ -76,7 +76,7 @@ bool load_settings(char *const *arguments, const char *usage, char role, struct 
         *out_status = 0;
         return false;
     }
-    bool is_loaded = config_load(out, arguments, out_words, &text);
+    bool is_loaded = config_load(out, arguments, NULL, &text);
     if (!check_urls(out, &text) || !is_loaded) {
         fprintf(stderr, "unreel: the settings are not right:\n%s", text.bytes);
         *out_status = 2;

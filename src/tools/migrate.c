@@ -19,7 +19,7 @@ int migrate_command(char *const *arguments)
     struct config config;
     struct error err = {0};
     int status;
-    if (!load_settings(arguments, usage, 'S', &config, NULL, &status))
+    if (!load_settings(arguments, usage, 'S', &config, &status))
         return status;
     if (!file_make_directory(config.data, 0700, &err) || !accounts_migrate(config.accounts, &err) ||
         !jobs_migrate(config.jobs, &err) || !blobs_make(config.blobs, &err)) {

@@ -168,7 +168,7 @@ int serve_command(char *const *arguments)
     struct config config;
     struct error err = {0};
     int status;
-    if (!load_settings(arguments, usage, 'S', &config, NULL, &status))
+    if (!load_settings(arguments, usage, 'S', &config, &status))
         return status;
     log_start("serve", strcmp(config.log, "json") == 0, LOG_LEVEL_INFO);
     if (!prepare(&config, &err)) {

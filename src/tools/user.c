@@ -150,7 +150,7 @@ static bool read_arguments(char *const *arguments, struct config *out_config,
     size_t count = 0;
     for (; arguments[count] != NULL; count++)
         if (strcmp(arguments[count], "--help") == 0 || strcmp(arguments[count], "-h") == 0) {
-            load_settings(arguments, usage, 'A', out_config, NULL, out_status);
+            load_settings(arguments, usage, 'A', out_config, out_status);
             return false;
         }
     SCOPED(free) const char **words = alloc_zeroed(count + 1, sizeof *words);
