@@ -7,8 +7,7 @@
 #include <time.h>
 
 enum {
-    LINE_WIDTH = 76,  // RFC 2045: a quoted-printable line, without its CRLF
-    WORD_WIDTH = 75,  // RFC 2047: an encoded word
+    LINE_WIDTH = 76,  // RFC 2045: a quoted-printable line; RFC 2047: a line with an encoded word
     PLAIN_WIDTH = 60, // a header's text that is not worth folding
     LOCAL_LIMIT = 64,
     ADDRESS_LIMIT = 254,
@@ -111,18 +110,20 @@ static bool put_q(struct buf *out, const char *text, size_t size)
     return true;
 }
 
-// RFC 2047 encoded words, one a line; a code point is never in two of them.
+// RFC 2047 encoded words, one a line, the first behind the header's name; a code point is never in
+// two of them.
 static bool put_encoded_words(struct buf *out, const char *text, size_t text_size)
 {
     const char *end = text + text_size;
+    const char *last_line_end = memrchr(out->bytes, '\n', out->size);
+    size_t line_start = last_line_end == NULL ? 0 : (size_t)(last_line_end + 1 - out->bytes);
     bool is_put = buf_append_text(out, "=?UTF-8?Q?");
-    size_t word_start = out->size - strlen("=?UTF-8?Q?");
     while (is_put && text < end) {
         size_t size = code_point_size(text);
         size_t width = size == 1 && (is_letter_or_digit(*text) || *text == ' ') ? 1 : 3 * size;
-        if (out->size - word_start + width + strlen("?=") > WORD_WIDTH) {
+        if (out->size - line_start + width + strlen("?=") > LINE_WIDTH) {
             is_put = buf_append_text(out, "?=\r\n =?UTF-8?Q?");
-            word_start = out->size - strlen("=?UTF-8?Q?");
+            line_start = out->size - strlen(" =?UTF-8?Q?");
         }
         is_put = is_put && put_q(out, text, size);
         text += size;
