@@ -117,6 +117,10 @@ class SmtpScript:
         with self.lock:
             self.rules.append(Rule(step, action, times))
 
+    def clear(self):
+        with self.lock:
+            self.rules.clear()
+
     def release(self):
         self.released.set()
 
