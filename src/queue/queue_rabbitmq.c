@@ -77,7 +77,7 @@ static enum publishing send_hint(struct rabbitmq *rabbitmq, const char *topic, c
         .timestamp = (uint64_t)(clock_now_ms() / 1000),
     };
     int status =
-        amqp_basic_publish(rabbitmq->connection, RABBITMQ_CHANNEL, amqp_empty_bytes,
+        amqp_basic_publish(rabbitmq->connection, rabbitmq->channel, amqp_empty_bytes,
                            amqp_cstring_bytes(topic), 1, 0, &properties, amqp_cstring_bytes(id));
     if (status != AMQP_STATUS_OK) {
         rabbitmq_lose(rabbitmq, err, "%s", amqp_error_string2(status));
@@ -169,7 +169,7 @@ static enum queue_answer rabbitmq_receive(struct queue *queue, int timeout_ms,
     }
     int64_t now_ms = clock_monotonic_ms();
     if (!rabbitmq_keep_connected(rabbitmq, now_ms + CONNECT_MS, err) ||
-        !rabbitmq_read_waiting(rabbitmq, err))
+        !rabbitmq_read_waiting(rabbitmq, err) || !rabbitmq_renew_consumer(rabbitmq, err))
         return QUEUE_ERROR;
     while (rabbitmq->hint_tag == 0) {
         enum rabbitmq_read answer = rabbitmq_read(rabbitmq, now_ms + timeout_ms, err);
@@ -197,8 +197,8 @@ static bool settle(struct rabbitmq *rabbitmq, const struct queue_hint *hint, boo
     if (!rabbitmq_can_send(rabbitmq, clock_monotonic_ms() + SETTLE_MS, err))
         return false;
     rabbitmq->hint_tag = 0;
-    int status = is_ack ? amqp_basic_ack(rabbitmq->connection, RABBITMQ_CHANNEL, tag, 0)
-                        : amqp_basic_reject(rabbitmq->connection, RABBITMQ_CHANNEL, tag, 0);
+    int status = is_ack ? amqp_basic_ack(rabbitmq->connection, rabbitmq->channel, tag, 0)
+                        : amqp_basic_reject(rabbitmq->connection, rabbitmq->channel, tag, 0);
     return status == AMQP_STATUS_OK ||
            rabbitmq_lose(rabbitmq, err, "%s", amqp_error_string2(status));
 }
@@ -226,7 +226,7 @@ static bool rabbitmq_pump(struct queue *queue, struct error *err)
 {
     struct rabbitmq *rabbitmq = (struct rabbitmq *)queue;
     return rabbitmq_keep_connected(rabbitmq, clock_monotonic_ms() + CONNECT_MS, err) &&
-           rabbitmq_read_waiting(rabbitmq, err);
+           rabbitmq_read_waiting(rabbitmq, err) && rabbitmq_renew_consumer(rabbitmq, err);
 }
 
 const struct queue_ops queue_rabbitmq_ops = {

@@ -16,7 +16,7 @@
 #include <amqp.h>
 #endif
 
-enum { RABBITMQ_CHANNEL = 1, RABBITMQ_TOPICS_MAX = 4, RABBITMQ_TOPIC_SIZE = 24 };
+enum { RABBITMQ_TOPICS_MAX = 4, RABBITMQ_TOPIC_SIZE = 24 };
 
 // The message that is being read, frame by frame: it may be of any size and whoever wrote it.
 struct rabbitmq_incoming {
@@ -42,7 +42,9 @@ struct rabbitmq {
     amqp_connection_state_t connection; // NULL: none
     uint32_t connection_number;         // this one survives
     int64_t connected_at_ms;
-    bool is_proven; // it has been of use: its loss is followed by an attempt at once
+    bool is_proven;         // it has been of use: its loss is followed by an attempt at once
+    amqp_channel_t channel; // 1 or 2: what a closed one still says is not heard
+    int64_t heard_at_ms;    // a hint, or that there is none
     bool is_blocked;
     char declared[RABBITMQ_TOPICS_MAX][RABBITMQ_TOPIC_SIZE];
     size_t declared_count;
@@ -77,6 +79,10 @@ bool rabbitmq_declare(struct rabbitmq *rabbitmq, const char *topic, int64_t dead
                       struct error *err);
 // It turned out not to be there.
 void rabbitmq_undeclare(struct rabbitmq *rabbitmq);
+
+// A consumer that has not heard of a hint for a while begins anew on another channel. False: the
+// connection is given up.
+bool rabbitmq_renew_consumer(struct rabbitmq *rabbitmq, struct error *err);
 
 enum rabbitmq_read { RABBITMQ_FRAME, RABBITMQ_QUIET, RABBITMQ_LOST };
 

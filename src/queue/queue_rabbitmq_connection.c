@@ -30,6 +30,8 @@ enum {
     BACKOFF_CAP_MS = 10000,
     PROVEN_AFTER_MS = 10000, // a connection that lasted so long was a good one
     GOODBYE_MS = 300,
+    QUIET_MS = 20000,
+    RENEW_TIMEOUT_MS = 3000,
 };
 
 // Where Debian keeps the authorities that everybody trusts.
@@ -192,13 +194,14 @@ static bool log_in(struct rabbitmq *rabbitmq, int64_t deadline_ms, struct error 
 
 static bool open_channel(struct rabbitmq *rabbitmq, int64_t deadline_ms, struct error *err)
 {
+    rabbitmq->channel = rabbitmq->channel == 1 ? 2 : 1;
     amqp_connection_state_t connection = rabbitmq->connection;
     if (!rabbitmq_set_timeout(rabbitmq, deadline_ms, err))
         return false;
-    amqp_channel_open(connection, RABBITMQ_CHANNEL);
+    amqp_channel_open(connection, rabbitmq->channel);
     if (!rabbitmq_succeeded(rabbitmq, "the channel", err))
         return false;
-    amqp_confirm_select(connection, RABBITMQ_CHANNEL);
+    amqp_confirm_select(connection, rabbitmq->channel);
     return rabbitmq_succeeded(rabbitmq, "confirms", err);
 }
 
@@ -208,10 +211,10 @@ static bool start_consumer(struct rabbitmq *rabbitmq, int64_t deadline_ms, struc
     if (!rabbitmq_declare(rabbitmq, rabbitmq->topic, deadline_ms, err) ||
         !rabbitmq_set_timeout(rabbitmq, deadline_ms, err))
         return false;
-    amqp_basic_qos(connection, RABBITMQ_CHANNEL, 0, 1, 0);
+    amqp_basic_qos(connection, rabbitmq->channel, 0, 1, 0);
     if (!rabbitmq_succeeded(rabbitmq, "the prefetch count", err))
         return false;
-    amqp_basic_consume(connection, RABBITMQ_CHANNEL, amqp_cstring_bytes(rabbitmq->topic),
+    amqp_basic_consume(connection, rabbitmq->channel, amqp_cstring_bytes(rabbitmq->topic),
                        amqp_empty_bytes, 0, 0, 0, amqp_empty_table);
     return rabbitmq_succeeded(rabbitmq, "the consumer", err);
 }
@@ -247,6 +250,27 @@ static void back_off(struct rabbitmq *rabbitmq, const struct error *err)
     text_copy(rabbitmq->trouble, sizeof rabbitmq->trouble, err->text);
 }
 
+// A quorum queue that is deleted and at once made anew can count a hint as delivered that never
+// arrives (seen with RabbitMQ 3.10): a consumer with a prefetch of one would wait for ever.
+bool rabbitmq_renew_consumer(struct rabbitmq *rabbitmq, struct error *err)
+{
+    int64_t now_ms = clock_monotonic_ms(), deadline_ms = now_ms + RENEW_TIMEOUT_MS;
+    if (rabbitmq->topic == NULL || rabbitmq->hint_tag != 0 || rabbitmq->awaited_tag != 0 ||
+        rabbitmq->is_blocked || now_ms - rabbitmq->heard_at_ms < QUIET_MS)
+        return true;
+    rabbitmq->heard_at_ms = now_ms;
+    rabbitmq->published = 0;
+    rabbitmq->incoming = (struct rabbitmq_incoming){0};
+    bool is_renewed = rabbitmq_set_timeout(rabbitmq, deadline_ms, err);
+    if (is_renewed) {
+        amqp_channel_close(rabbitmq->connection, rabbitmq->channel, AMQP_REPLY_SUCCESS);
+        is_renewed = rabbitmq_succeeded(rabbitmq, "the channel", err) &&
+                     open_channel(rabbitmq, deadline_ms, err) &&
+                     start_consumer(rabbitmq, deadline_ms, err);
+    }
+    return is_renewed || rabbitmq_lose(rabbitmq, err, "%s", err->text);
+}
+
 bool rabbitmq_keep_connected(struct rabbitmq *rabbitmq, int64_t deadline_ms, struct error *err)
 {
     if (rabbitmq->connection != NULL)
@@ -261,7 +285,7 @@ bool rabbitmq_keep_connected(struct rabbitmq *rabbitmq, int64_t deadline_ms, str
         int64_t share_ms = clock_left_ms(deadline_ms) / (int64_t)(count - i);
         if (connect_to(rabbitmq, host, clock_monotonic_ms() + share_ms, &reason)) {
             rabbitmq->connection_number++;
-            rabbitmq->connected_at_ms = clock_monotonic_ms();
+            rabbitmq->connected_at_ms = rabbitmq->heard_at_ms = clock_monotonic_ms();
             return true;
         }
         error_prefix(&reason, "RabbitMQ at %s:%d", host->name, port_of(rabbitmq, host));

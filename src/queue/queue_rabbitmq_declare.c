@@ -36,19 +36,32 @@ static bool declare_queue(struct rabbitmq *rabbitmq, const char *name, amqp_tabl
                           int count, struct error *err)
 {
     const amqp_table_t arguments = {.num_entries = count, .entries = entries};
-    amqp_queue_declare(rabbitmq->connection, RABBITMQ_CHANNEL, amqp_cstring_bytes(name), 0, 1, 0, 0,
-                       arguments);
+    amqp_queue_declare(rabbitmq->connection, rabbitmq->channel, amqp_cstring_bytes(name), 0, 1, 0,
+                       0, arguments);
     char what[40];
     snprintf(what, sizeof what, "the queue '%s'", name);
     return rabbitmq_succeeded(rabbitmq, what, err);
+}
+
+static bool declare_topic(struct rabbitmq *rabbitmq, const char *topic, struct error *err)
+{
+    amqp_table_entry_t arguments[] = {
+        text_entry("x-queue-type", "quorum"),
+        number_entry("x-delivery-limit", DELIVERY_LIMIT),
+        number_entry("x-max-length", HINTS_MAX),
+        text_entry("x-overflow", "reject-publish"),
+        text_entry("x-dead-letter-exchange", dead_name),
+        text_entry("x-dead-letter-strategy", "at-least-once"),
+    };
+    return declare_queue(rabbitmq, topic, arguments, sizeof arguments / sizeof arguments[0], err);
 }
 
 static bool declare_dead_letters(struct rabbitmq *rabbitmq, struct error *err)
 {
     amqp_connection_state_t connection = rabbitmq->connection;
     amqp_bytes_t name = amqp_cstring_bytes(dead_name);
-    amqp_exchange_declare(connection, RABBITMQ_CHANNEL, name, amqp_cstring_bytes("fanout"), 0, 1, 0,
-                          0, amqp_empty_table);
+    amqp_exchange_declare(connection, rabbitmq->channel, name, amqp_cstring_bytes("fanout"), 0, 1,
+                          0, 0, amqp_empty_table);
     if (!rabbitmq_succeeded(rabbitmq, "the exchange 'hints.dead'", err))
         return false;
     amqp_table_entry_t arguments[] = {
@@ -59,7 +72,7 @@ static bool declare_dead_letters(struct rabbitmq *rabbitmq, struct error *err)
     };
     if (!declare_queue(rabbitmq, dead_name, arguments, sizeof arguments / sizeof arguments[0], err))
         return false;
-    amqp_queue_bind(connection, RABBITMQ_CHANNEL, name, name, amqp_empty_bytes, amqp_empty_table);
+    amqp_queue_bind(connection, rabbitmq->channel, name, name, amqp_empty_bytes, amqp_empty_table);
     return rabbitmq_succeeded(rabbitmq, "the binding of 'hints.dead'", err);
 }
 
@@ -69,16 +82,8 @@ bool rabbitmq_declare(struct rabbitmq *rabbitmq, const char *topic, int64_t dead
     for (size_t i = 0; i < rabbitmq->declared_count; i++)
         if (strcmp(rabbitmq->declared[i], topic) == 0)
             return true;
-    amqp_table_entry_t arguments[] = {
-        text_entry("x-queue-type", "quorum"),
-        number_entry("x-delivery-limit", DELIVERY_LIMIT),
-        number_entry("x-max-length", HINTS_MAX),
-        text_entry("x-overflow", "reject-publish"),
-        text_entry("x-dead-letter-exchange", dead_name),
-        text_entry("x-dead-letter-strategy", "at-least-once"),
-    };
     if (!rabbitmq_set_timeout(rabbitmq, deadline_ms, err) || !declare_dead_letters(rabbitmq, err) ||
-        !declare_queue(rabbitmq, topic, arguments, sizeof arguments / sizeof arguments[0], err))
+        !declare_topic(rabbitmq, topic, err))
         return false;
     if (rabbitmq->declared_count < RABBITMQ_TOPICS_MAX)
         snprintf(rabbitmq->declared[rabbitmq->declared_count++], RABBITMQ_TOPIC_SIZE, "%s", topic);

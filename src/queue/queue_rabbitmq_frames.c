@@ -29,6 +29,7 @@ static void message_ends(struct rabbitmq *rabbitmq)
                      id_is_valid(incoming->text);
         memcpy(rabbitmq->hint_id, is_id ? incoming->text : "", is_id ? ID_SIZE : 1);
         rabbitmq->hint_tag = incoming->tag;
+        rabbitmq->heard_at_ms = clock_monotonic_ms();
         rabbitmq->is_proven = true;
         rabbitmq->failures = 0;
     }
@@ -129,6 +130,8 @@ static bool take_method(struct rabbitmq *rabbitmq, const amqp_method_t *method, 
 
 static bool take_frame(struct rabbitmq *rabbitmq, const amqp_frame_t *frame, struct error *err)
 {
+    if (frame->channel != 0 && frame->channel != rabbitmq->channel)
+        return true;
     switch (frame->frame_type) {
     case AMQP_FRAME_METHOD:
         return take_method(rabbitmq, &frame->payload.method, err);
