@@ -186,6 +186,14 @@ bool text_has_scheme(const char *url, const char *scheme)
     return strncmp(url, scheme, length) == 0 && url[length] == ':';
 }
 
+bool text_has_scheme_of(const char *url, const char *const *schemes)
+{
+    for (; *schemes != NULL; schemes++)
+        if (text_has_scheme(url, *schemes))
+            return true;
+    return false;
+}
+
 void text_hex(const void *bytes, size_t size, char *out)
 {
     static const char digits[] = "0123456789abcdef";

@@ -33,6 +33,9 @@ bool text_starts_with(const char *text, const char *prefix);
 // "sqlite:FILE" has the scheme "sqlite".
 bool text_has_scheme(const char *url, const char *scheme);
 
+// Whether it has one of them; NULL ends the list.
+bool text_has_scheme_of(const char *url, const char *const *schemes);
+
 // Lower-case hex of the bytes; `out` holds 2*size+1.
 void text_hex(const void *bytes, size_t size, char *out);
 

@@ -49,7 +49,7 @@ static bool check_key(const char *key, struct error *err)
 static const struct blobs_ops *find_backend(const char *url, struct error *err)
 {
     for (size_t i = 0; blobs_backends[i] != NULL; i++)
-        if (text_has_scheme(url, blobs_backends[i]->scheme))
+        if (text_has_scheme_of(url, blobs_backends[i]->schemes))
             return blobs_backends[i];
     error_set(err, ERROR_INVALID, "no blob store is called '%.*s:'", (int)strcspn(url, ":"), url);
     return NULL;

@@ -7,7 +7,7 @@
 #include "blobs/blobs.h"
 
 struct blobs_ops {
-    const char *scheme; // "file"
+    const char *const *schemes; // {"file", NULL}
     // All that can be known of the URL without opening anything; INVALID. No password in its text.
     bool (*check_url)(const char *url, struct error *err);
     bool (*make)(const char *url, struct error *err);

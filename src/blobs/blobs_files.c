@@ -531,7 +531,7 @@ static bool files_list(struct blobs *blobs, const char *prefix, bool unfinished,
 }
 
 const struct blobs_ops blobs_files_ops = {
-    .scheme = "file",
+    .schemes = (const char *const[]){"file", NULL},
     .check_url = files_check_url,
     .make = files_make,
     .open = files_open,

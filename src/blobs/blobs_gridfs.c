@@ -86,7 +86,7 @@ static bool gridfs_list(struct blobs *blobs, const char *prefix, bool unfinished
 }
 
 const struct blobs_ops blobs_gridfs_ops = {
-    .scheme = "mongodb",
+    .schemes = (const char *const[]){"mongodb", NULL},
     .check_url = gridfs_check_url,
     .make = gridfs_make,
     .open = gridfs_open,

@@ -19,9 +19,8 @@ enum { LINE_LIMIT = 998 };
 static const struct mail_ops *find_backend(const char *url, struct error *err)
 {
     for (size_t i = 0; mail_backends[i] != NULL; i++)
-        for (const char *const *scheme = mail_backends[i]->schemes; *scheme != NULL; scheme++)
-            if (text_has_scheme(url, *scheme))
-                return mail_backends[i];
+        if (text_has_scheme_of(url, mail_backends[i]->schemes))
+            return mail_backends[i];
     error_set(err, ERROR_INVALID, "no way to send mail is called '%.*s:'", (int)strcspn(url, ":"),
               url);
     return NULL;

@@ -22,9 +22,8 @@ static bool is_topic(const char *topic)
 static const struct queue_ops *find_backend(const char *url, struct error *err)
 {
     for (size_t i = 0; queue_backends[i] != NULL; i++)
-        for (const char *const *scheme = queue_backends[i]->schemes; *scheme != NULL; scheme++)
-            if (text_has_scheme(url, *scheme))
-                return queue_backends[i];
+        if (text_has_scheme_of(url, queue_backends[i]->schemes))
+            return queue_backends[i];
     error_set(err, ERROR_INVALID, "no queue is called '%.*s:'", (int)strcspn(url, ":"), url);
     return NULL;
 }

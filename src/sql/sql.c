@@ -26,7 +26,7 @@ void sql_wrap_opened(struct sql *(*wrap)(struct sql *opened))
 static const struct sql_ops *find_driver(const char *url, struct error *err)
 {
     for (size_t i = 0; i < sizeof drivers / sizeof drivers[0]; i++)
-        if (text_has_scheme(url, drivers[i]->scheme))
+        if (text_has_scheme_of(url, drivers[i]->schemes))
             return drivers[i];
     error_set(err, ERROR_INVALID, "no database is called '%.*s:'", (int)strcspn(url, ":"), url);
     return NULL;

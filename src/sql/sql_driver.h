@@ -4,7 +4,7 @@
 #include "sql/sql.h"
 
 struct sql_ops {
-    const char *scheme; // "sqlite"
+    const char *const *schemes; // {"sqlite", NULL}
 
     // check_url looks at all of the URL's form and opens nothing; open checks the same first.
     bool (*check_url)(const char *url, struct error *err);

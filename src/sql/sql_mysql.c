@@ -472,7 +472,7 @@ static struct sql *handle_open(const char *url, enum sql_durability durability, 
 }
 
 const struct sql_ops sql_mysql_ops = {
-    .scheme = "mysql",
+    .schemes = (const char *const[]){"mysql", NULL},
     .check_url = check_url,
     .open = handle_open,
     .close = handle_close,

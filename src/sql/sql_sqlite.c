@@ -473,7 +473,7 @@ static bool sqlite_row_is_null(const struct sql_row *row, int column)
 }
 
 const struct sql_ops sql_sqlite_ops = {
-    .scheme = "sqlite",
+    .schemes = (const char *const[]){"sqlite", NULL},
     .check_url = sqlite_check_url,
     .open = sqlite_open,
     .close = sqlite_close,

@@ -160,7 +160,7 @@ static bool no_null(const struct sql_row *row, int column)
 }
 
 static const struct sql_ops virtual_ops = {
-    .scheme = "virtual",
+    .schemes = (const char *const[]){"virtual", NULL},
     .open = NULL,
     .close = virtual_close,
     .execute = virtual_execute,

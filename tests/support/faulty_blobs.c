@@ -187,7 +187,7 @@ static bool faulty_list(struct blobs *blobs, const char *prefix, bool unfinished
 }
 
 static const struct blobs_ops faulty_ops = {
-    .scheme = "faulty",
+    .schemes = (const char *const[]){"faulty", NULL},
     .check_url = faulty_check_url,
     .open = faulty_open,
     .close = faulty_close,

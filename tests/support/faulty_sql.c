@@ -150,7 +150,7 @@ static bool faulty_row_is_null(const struct sql_row *row, int column)
 }
 
 static const struct sql_ops faulty_ops = {
-    .scheme = "faulty",
+    .schemes = (const char *const[]){"faulty", NULL},
     .check_url = faulty_check_url,
     .open = faulty_open,
     .close = faulty_close,
