@@ -117,6 +117,7 @@ bool gridfs_is_committed(struct gridfs *gridfs, const char *key, bool *out, stru
 struct gridfs_window {
     char key[BLOB_KEY_SIZE];
     int64_t size_bytes, chunk_size;
+    bool reads_ahead;        // four chunks at once; a download keeps one, for there are many
     int64_t begin;           // of the window
     size_t filled, capacity; // bytes in it
     uint8_t *bytes;

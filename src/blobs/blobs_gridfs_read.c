@@ -93,7 +93,7 @@ static bool move(struct gridfs *gridfs, struct gridfs_window *window, int64_t of
     int64_t first = offset / window->chunk_size;
     int64_t end = (window->size_bytes + window->chunk_size - 1) / window->chunk_size;
     int64_t wanted = (offset + (int64_t)size - 1) / window->chunk_size + 1 - first;
-    int64_t most = read_ahead_bytes / window->chunk_size;
+    int64_t most = window->reads_ahead ? read_ahead_bytes / window->chunk_size : 1;
     bool is_in_order = offset == window->begin + (int64_t)window->filled;
     if (is_in_order || wanted > most)
         wanted = most > 0 ? most : 1;
@@ -217,6 +217,7 @@ int gridfs_open_fd(struct blobs *blobs, const char *key, const char *scratch_dir
     if (reader == NULL)
         return -1;
     int fd = file_open_scratch(scratch_directory, err);
+    ((struct gridfs_reader *)reader)->window.reads_ahead = true;
     bool is_whole =
         fd >= 0 && spool(blobs, reader, &info, fd, err) &&
         (lseek(fd, 0, SEEK_SET) == 0 || error_set_errno(err, errno, "rewind a scratch file"));

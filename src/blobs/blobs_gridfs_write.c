@@ -240,6 +240,7 @@ ssize_t gridfs_read_back(struct blobs *blobs, struct blob_writer *base, int64_t 
         return (ssize_t)piece;
     }
     writer->window.size_bytes = begin_of(writer);
+    writer->window.reads_ahead = true;
     return gridfs_window_read((struct gridfs *)blobs, &writer->window, offset, out, size, err);
 }
 
