@@ -18,7 +18,8 @@ struct http_limits {
     int64_t linger_ms;            // for reading on after an early refusal
     int64_t worker_retry_ms;      // between two tries of worker_open
     size_t queue_length;          // waiting steps past which new requests get 503
-    size_t piece_bytes;           // of a body or of a streamed answer, for one step
+    size_t piece_bytes;           // of a body, for one step
+    size_t fill_bytes;            // of a streamed answer, for one step
     size_t connection_bytes;      // request line and headers; libmicrohttpd answers 431 past it
 };
 

@@ -35,5 +35,5 @@ struct http_file {
     int64_t modified_at_ms; // 0 for none
 };
 // 200, 206 (one range), 304, 412 or 416 by Range, If-Range, If-None-Match and If-Match (RFC 9110);
-// by sendfile, or 256 KiB at a time by `fill`.
+// by sendfile, or 64 KiB at a time by `fill`.
 void http_reply_file(struct http_exchange *exchange, const struct http_file *file);

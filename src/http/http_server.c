@@ -41,6 +41,7 @@ const struct http_limits http_limits_default = {
     .worker_retry_ms = 1000,
     .queue_length = 256,
     .piece_bytes = 256 << 10,
+    .fill_bytes = 64 << 10,
     .connection_bytes = 16 << 10,
 };
 

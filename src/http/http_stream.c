@@ -11,12 +11,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 32 << 10 }; // what libmicrohttpd hands to the socket at once
+enum { BLOCK_BYTES = 16 << 10 }; // what libmicrohttpd hands to the socket at once
 
 static bool read_piece(struct http_exchange *exchange, struct error *err)
 {
     struct http_stream *stream = &exchange->answer.stream;
-    size_t size = exchange->server->limits.piece_bytes;
+    size_t size = exchange->server->limits.fill_bytes;
     if (stream->left < (int64_t)size)
         size = (size_t)stream->left;
     if (stream->piece == NULL)
