@@ -79,11 +79,16 @@ bool sql_mysql_parse(const char *text, struct url *out, struct error *err)
 
 // ---- one host
 
-static void set_tls(MYSQL *connection, const struct url *url)
+static bool wants_tls(const struct url *url)
 {
     const char *tls = url_parameter(url, "tls");
-    my_bool is_verified = tls && strcmp(tls, "verify") == 0;
-    my_bool is_enforced = is_verified || (tls && strcmp(tls, "required") == 0);
+    return tls && strcmp(tls, "off") != 0;
+}
+
+static void set_tls(MYSQL *connection, const struct url *url)
+{
+    my_bool is_enforced = wants_tls(url);
+    my_bool is_verified = is_enforced && strcmp(url_parameter(url, "tls"), "verify") == 0;
     if (is_verified && url_parameter(url, "tls-ca"))
         mysql_options(connection, MYSQL_OPT_SSL_CA, url_parameter(url, "tls-ca"));
     // Both always: newer libraries verify by default, also where there is no TLS to be verified.
@@ -135,6 +140,13 @@ static bool set_up_session(MYSQL *connection, enum sql_mysql_patience patience, 
            take_steps(connection, is_migrating ? migrating_steps : ordinary_steps, 3, err);
 }
 
+// "Enforced" means to the library: if the server has it. Only where it verifies it insists.
+static bool check_tls_in_use(MYSQL *connection, const struct url *url, struct error *err)
+{
+    return !wants_tls(url) || mysql_get_ssl_cipher(connection) ||
+           error_set(err, ERROR_UNAVAILABLE, "it offers no TLS, which the URL requires");
+}
+
 // A replica, or a primary that is being replaced. Which of these there are depends on the server;
 // newer ones have more values than ON and OFF.
 static bool check_writable(MYSQL *connection, struct error *err)
@@ -163,7 +175,8 @@ static MYSQL *connect_host(const struct url *url, const struct url_host *host,
     unsigned port = host->port ? (unsigned)host->port : DEFAULT_PORT;
     if (mysql_real_connect(connection, host->name, url->user, url->password, url->path, port, NULL,
                            CLIENT_FOUND_ROWS)
-            ? check_writable(connection, err) && set_up_session(connection, patience, err)
+            ? check_tls_in_use(connection, url, err) && check_writable(connection, err) &&
+                  set_up_session(connection, patience, err)
             : fail(connection, err))
         return connection;
     mysql_close(connection);

@@ -1,0 +1,239 @@
+"""The MySQL driver while its server restarts, dies, freezes, becomes read-only, or shows a certificate
+that it should not."""
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service import BUILD
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+from servers import MariaDB, ServerError  # noqa: E402
+
+PASSWORD = "canary-5f0b"
+
+
+class Probe:
+    """tests/support/sql_probe.c: one handle."""
+
+    def __init__(self, url: str):
+        self.process = subprocess.Popen([BUILD / "tests/support/sql-probe", url], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.opened = self.read()
+
+    def read(self) -> str:
+        return self.process.stdout.readline().strip()
+
+    def tell(self, line: str) -> str:
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def text(self, select: str) -> str:
+        answer = self.tell(f"text {select}")
+        assert answer.startswith("ok"), answer
+        return answer[3:]
+
+    def text_soon(self, select: str) -> str:
+        """The call that finds the connection dead may fail, the one behind it not."""
+        answer = self.tell(f"text {select}")
+        return answer[3:] if answer.startswith("ok") else self.text(select)
+
+    def close(self):
+        self.process.stdin.close()
+        status = self.process.wait(60)
+        assert status == (0 if self.opened == "ok" else 1)
+
+
+@pytest.fixture
+def open_probe():
+    probes = []
+
+    def open_one(url: str) -> Probe:
+        probes.append(Probe(url))
+        return probes[-1]
+
+    yield open_one
+    for probe in probes:
+        probe.close()
+
+
+class SecureMariaDB(MariaDB):
+    """With a certificate for `localhost`, signed by an authority of its own."""
+
+    def prepare(self):
+        super().prepare()
+        if (self.folder / "ca.pem").exists():
+            return
+
+        def openssl(*arguments):
+            subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
+
+        for name in ("ca", "other-ca"):
+            openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                    f"/CN=test {name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-addext",
+                "subjectAltName=DNS:localhost", "-keyout", "server.key", "-out", "server.csr")
+        openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
+                "-copy_extensions", "copy", "-out", "server.pem")
+
+    def command(self):
+        return super().command() + [f"--ssl-{what}={self.folder / file}" for what, file in
+                                    (("ca", "ca.pem"), ("cert", "server.pem"), ("key", "server.key"))]
+
+
+def make_users_database(server: MariaDB):
+    """As docs/operations.md says: a user who may use its database and nothing else."""
+    server.execute("CREATE DATABASE unreel; "
+                   f"CREATE USER unreel@'%' IDENTIFIED BY '{PASSWORD}'; "
+                   "GRANT SELECT, INSERT, UPDATE, DELETE ON unreel.* TO unreel@'%'; "
+                   "CREATE TABLE unreel.thing (id BIGINT NOT NULL PRIMARY KEY) ENGINE=InnoDB")
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    """Two, of which the first has a certificate."""
+    folder = tmp_path_factory.mktemp("mariadb")
+    both = [SecureMariaDB(folder / "first", durable=False), MariaDB(folder / "second", durable=False)]
+    try:
+        for server in both:
+            server.launch()
+        for server in both:
+            server.wait()
+            make_users_database(server)
+    except ServerError as error:
+        pytest.skip(str(error))
+    yield both
+    for server in both:
+        server.stop()
+
+
+@pytest.fixture
+def server(servers):
+    servers[0].execute("SET GLOBAL read_only=0; DELETE FROM unreel.thing")
+    return servers[0]
+
+
+def url(*hosts, parameters: str = "") -> str:
+    names = ",".join(host if isinstance(host, str) else f"127.0.0.1:{host.port}" for host in hosts)
+    return f"mysql://unreel:{PASSWORD}@{names}/unreel{parameters}"
+
+
+def rows(server: MariaDB) -> int:
+    return int(server.execute("SELECT COUNT(*) FROM unreel.thing"))
+
+
+def assert_unavailable(answer: str):
+    assert answer.startswith("error unavailable"), answer
+    assert PASSWORD not in answer
+
+
+TWO = "transaction INSERT INTO thing (id) VALUES (1);INSERT INTO thing (id) VALUES (2)"
+
+
+def test_a_restart_between_two_calls_costs_one_of_them_at_most(server, open_probe):
+    probe = open_probe(url(server))
+    probe.text("SELECT COUNT(*) FROM thing")
+    server.restart()
+    assert probe.text_soon("SELECT COUNT(*) FROM thing") == "0"
+
+
+def test_a_server_that_dies_inside_a_transaction_keeps_nothing_of_it(server, open_probe):
+    probe = open_probe(url(server))
+    assert probe.tell(TWO) == "inside"
+    server.kill()
+    assert_unavailable(probe.tell("go on"))
+    assert_unavailable(probe.tell("text SELECT 1"))
+    server.start()
+    assert rows(server) == 0
+    assert probe.tell(TWO) == "inside"
+    assert probe.tell("go on") == "ok"
+    assert rows(server) == 2
+
+
+def test_a_transaction_around_a_restart_runs_again_as_a_whole(server, open_probe):
+    probe = open_probe(url(server))
+    assert probe.tell(TWO) == "inside"
+    server.restart()
+    assert probe.tell("go on") == "ok"
+    assert rows(server) == 2
+
+
+def test_a_frozen_server_holds_nobody_up_for_long(server, open_probe):
+    probe = open_probe(url(server))
+    probe.text("SELECT 1")
+    server.freeze()
+    try:
+        assert_unavailable(probe.tell("execute INSERT INTO thing (id) VALUES (1)"))
+        assert_unavailable(probe.tell("text SELECT 1"))
+    finally:
+        server.thaw()
+    assert probe.text_soon("SELECT COUNT(*) FROM thing") in ("0", "1")
+
+
+def test_the_first_host_that_takes_writes_is_used(servers, server, open_probe):
+    second = servers[1]
+    assert open_probe(url(server, second)).text("SELECT @@port") == str(server.port)
+    server.execute("SET GLOBAL read_only=1")
+    assert open_probe(url(server, second)).text("SELECT @@port") == str(second.port)
+    alone = open_probe(url(server)).opened
+    assert_unavailable(alone)
+    assert "read-only" in alone
+    server.execute("SET GLOBAL read_only=0")
+    server.freeze()
+    try:
+        assert open_probe(url(server, second)).text("SELECT @@port") == str(second.port)
+    finally:
+        server.thaw()
+
+
+def test_a_server_that_becomes_read_only_is_left(servers, server, open_probe):
+    second = servers[1]
+    second.execute("DELETE FROM unreel.thing")
+    probe = open_probe(url(server, second))
+    assert probe.tell("execute INSERT INTO thing (id) VALUES (1)") == "ok 1"
+    server.execute("SET GLOBAL read_only=1")
+    assert_unavailable(probe.tell("execute INSERT INTO thing (id) VALUES (2)"))
+    assert probe.tell("execute INSERT INTO thing (id) VALUES (2)") == "ok 1"
+    assert (rows(server), rows(second)) == (1, 1)
+
+
+def test_a_transaction_moves_to_the_new_primary_as_a_whole(servers, server, open_probe):
+    second = servers[1]
+    second.execute("DELETE FROM unreel.thing")
+    probe = open_probe(url(server, second))
+    assert probe.tell(TWO) == "inside"
+    server.kill()
+    assert probe.tell("go on") == "ok"
+    server.start()
+    assert (rows(server), rows(second)) == (0, 2)
+
+
+# ---- TLS
+
+CIPHER = "SELECT variable_value FROM information_schema.session_status WHERE variable_name='Ssl_cipher'"
+
+
+def test_tls_is_used_as_the_url_says(server, open_probe):
+    ca = server.folder / "ca.pem"
+    assert open_probe(url(server, parameters="?tls=required")).text(CIPHER) != ""
+    named = url(f"localhost:{server.port}", parameters=f"?tls=verify&tls-ca={ca}")
+    assert open_probe(named).text(CIPHER) != ""
+
+
+def test_a_certificate_of_an_unknown_authority_or_for_another_name_is_refused(server, open_probe):
+    ca, other = server.folder / "ca.pem", server.folder / "other-ca.pem"
+    for host, parameters in ((f"localhost:{server.port}", f"?tls=verify&tls-ca={other}"),
+                             (f"localhost:{server.port}", "?tls=verify"),
+                             (f"localhost:{server.port}", "?tls=verify&tls-ca=/nowhere/ca.pem"),
+                             (f"127.0.0.1:{server.port}", f"?tls=verify&tls-ca={ca}")):
+        assert_unavailable(open_probe(url(host, parameters=parameters)).opened)
+
+
+def test_a_server_without_tls_is_refused_where_it_is_required(servers, open_probe):
+    for parameters in ("?tls=required", "?tls=verify"):
+        answer = open_probe(url(servers[1], parameters=parameters)).opened
+        assert_unavailable(answer)
+        assert "TLS" in answer, answer
+    assert open_probe(url(servers[1], parameters="?tls=off")).opened == "ok"
