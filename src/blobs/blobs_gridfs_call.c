@@ -37,8 +37,8 @@ bool gridfs_set_error(struct error *err, const bson_error_t *problem, const char
         return error_set(err, ERROR_NO_SPACE, "MongoDB cannot %s: its disk is full", what);
     if (is_refused(problem))
         return error_set(err, ERROR_UNAVAILABLE,
-                         "MongoDB does not let this user %s (%s): check the user, the password "
-                         "and the user's roles",
+                         "MongoDB does not let this user %s; check the user, the password and the "
+                         "user's roles: %.80s",
                          what, problem->message);
     return error_set(err, ERROR_UNAVAILABLE, "MongoDB cannot %s: %s", what, problem->message);
 }

@@ -9,12 +9,12 @@
 #include <string.h>
 
 // What a URL does not say itself. Nothing may wait for ever, and a primary is waited for while
-// there is none: an election is a matter of seconds.
+// there is none. The library asks a server that did not answer again after 5 s, not earlier.
 static const struct {
     const char *option;
     int32_t value_ms;
 } default_timeouts[] = {
-    {MONGOC_URI_SERVERSELECTIONTIMEOUTMS, 5000},
+    {MONGOC_URI_SERVERSELECTIONTIMEOUTMS, 6000},
     {MONGOC_URI_CONNECTTIMEOUTMS, 3000},
     {MONGOC_URI_SOCKETTIMEOUTMS, 15000},
 };

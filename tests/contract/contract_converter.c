@@ -9,6 +9,7 @@
 #include "faulty_blobs.h"
 #include "faulty_sql.h"
 #include "jobs_fixture.h"
+#include "mongodb_under_test.h"
 #include "protocol/media_report.h"
 #include "queue/queue.h"
 #include "sql_under_test.h"
@@ -26,10 +27,12 @@
 
 enum { PASS_MS = 3600 * 1000, WAIT_MS = 20000 };
 
+static const char *mongodb_url; // NULL: blobs are files
+
 static struct {
     struct temporary directory;
     char program[4096 + 32];
-    char blobs_url[80], queue_url[80];
+    char blobs_url[600], queue_url[80];
     struct jobs *jobs; // the test's own, never faulty
     struct blobs *blobs;
     struct converter_settings settings;
@@ -84,6 +87,8 @@ static int begin(void **state)
     snprintf(it.program, sizeof it.program, "%s/../support/fake-media", dirname(path));
     temporary_create(&it.directory);
     snprintf(it.blobs_url, sizeof it.blobs_url, "file:%s/blobs", it.directory.path);
+    if (mongodb_url != NULL)
+        snprintf(it.blobs_url, sizeof it.blobs_url, "%s", mongodb_url);
     snprintf(it.queue_url, sizeof it.queue_url, "local:%s", it.directory.path);
     it.jobs = fixture_open();
     it.blobs = blobs_make(it.blobs_url, &err) ? blobs_open(it.blobs_url, &err) : NULL;
@@ -497,8 +502,12 @@ int main(void)
         TEST(an_mp3_whose_conversion_was_deleted_is_removed_again),
     };
     log_start("test", false, LOG_LEVEL_ERROR);
+    if (mongodb_under_test_is_wanted())
+        mongodb_url = mongodb_under_test_start();
     sql_under_test_start();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     sql_under_test_stop();
+    if (mongodb_url != NULL)
+        mongodb_under_test_drop();
     return failed;
 }

@@ -219,7 +219,7 @@ def test_memory_stays_flat(server, database, probes, source, tmp_path):
 
 def test_an_unfinished_blob_outlives_the_server(tmp_path, probes, source):
     with servers.MongoDB(tmp_path / "mongodb") as server:
-        probe = probes(server.url("unreel") + "&serverSelectionTimeoutMS=1000")
+        probe = probes(server.url("unreel"))
         probe.ok("make")
         probe.ok("create", "source/A")
         probe.ok("write", source, 0, 2 * BATCH + 777)
