@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service import BUILD
+from service import BUILD, UNREEL, clean_environment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 from servers import MariaDB, ServerError  # noqa: E402
@@ -208,6 +208,26 @@ def test_a_transaction_moves_to_the_new_primary_as_a_whole(servers, server, open
     assert probe.tell("go on") == "ok"
     server.start()
     assert (rows(server), rows(second)) == (0, 2)
+
+
+def test_the_rights_that_the_manual_names_are_enough_to_migrate(server, tmp_path):
+    server.execute("CREATE DATABASE IF NOT EXISTS fresh; "
+                   f"CREATE OR REPLACE USER migrate@'%' IDENTIFIED BY '{PASSWORD}'; "
+                   "GRANT SELECT, INSERT, CREATE, ALTER, INDEX ON fresh.* TO migrate@'%'; "
+                   "GRANT SELECT, INSERT, UPDATE, DELETE ON fresh.* TO unreel@'%'")
+
+    def migrate(user: str) -> subprocess.CompletedProcess:
+        target = f"mysql://{user}:{PASSWORD}@127.0.0.1:{server.port}/fresh"
+        return subprocess.run([UNREEL, "migrate", "--jobs", target, "--accounts", target, "--data",
+                               tmp_path / "data"], env=clean_environment(), capture_output=True,
+                              text=True, timeout=120)
+
+    for _ in range(2):
+        done = migrate("migrate")
+        assert done.returncode == 0, done.stderr
+    refused = migrate("unreel")
+    assert refused.returncode == 1
+    assert "denied" in refused.stderr and PASSWORD not in refused.stderr
 
 
 # ---- TLS
