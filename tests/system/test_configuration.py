@@ -14,6 +14,8 @@ from gateway_client import form, send_form
 from service import (UNREEL, Service, basic, clean_environment, command_line, free_ports,
                      wait_until)
 
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+
 CANARY = "canary"  # every secret of this file has it inside
 COMMANDS = ["serve", "convert", "user", "make-key", "healthcheck", "check-config", "migrate",
             "gateway", "auth", "converter", "notifier"]
@@ -50,6 +52,14 @@ WRONG = [  # setting, value, what is said
     ("queue", "amqp://u:canary@h/?tls=off", "there is no parameter 'tls'"),
     ("queue", "rabbitmq://u:canary@h/", "no queue is called 'rabbitmq:'"),
     ("blobs", "s3://u:canary@h/bucket", "no blob store is called 's3:'"),
+    ("blobs", "mongodb://u:canary@h", "the URL needs the name of a database"),
+    ("blobs", "mongodb://u:can/ary@h/db", "the URL cannot be read"),
+    ("blobs", "mongodb://u:canary@h:x/db", "Invalid host string"),
+    ("blobs", "mongodb://u:canary@h/db?option=canary", "an option that MongoDB's library does not know"),
+    ("mail", "smtp://u:canary@h/x", "a path means nothing here"),
+    ("mail", "smtp://u:canary@h?tls=maybe", "tls is off or required"),
+    ("mail", "smtp://canary@h", "the user has no password"),
+    ("mail", "smtp://u:canary@mail.example.org?tls=off", "would send the password readable for all"),
     ("mail", "imap://u:canary@h/", "no way to send mail is called 'imap:'"),
     ("auth-url", "http://u:canary@h:8082", "it names one host, and no user or parameter"),
     ("auth-url", "ftp:canary", "the form is unix:PATH, http://HOST:PORT or https://"),
@@ -158,6 +168,10 @@ NOBODY = [  # role, its line, setting, URL, what is said
     ("converter", "queue", "UNREEL_QUEUE", "amqp://u:canary@127.0.0.1:{port}/",
      "RabbitMQ at 127.0.0.1:{port}: it takes no connection"),
     ("converter", "blobs", "UNREEL_BLOBS", "file:/nonexistent", "there is no /nonexistent/incoming"),
+    ("gateway", "blobs", "UNREEL_BLOBS", "mongodb://u:canary@127.0.0.1:{port}/db",
+     "connection refused calling hello on '127.0.0.1:{port}'"),
+    ("notifier", "mail", "UNREEL_MAIL", "smtp://u:canary@127.0.0.1:{port}",
+     "127.0.0.1:{port}: connecting: "),
 ]
 
 
@@ -177,20 +191,63 @@ DENIED = [
     ("auth", "accounts", "UNREEL_ACCOUNTS", "MYSQL", "Access denied for user"),
     ("notifier", "jobs", "UNREEL_JOBS", "MYSQL", "Access denied for user"),
     ("notifier", "queue", "UNREEL_QUEUE", "RABBITMQ", "the user or the password is not accepted"),
+    ("converter", "blobs", "UNREEL_BLOBS", "MONGODB", "Authentication failed"),
 ]
 
 
 @pytest.mark.parametrize("name,port,variable,kind,text", DENIED)
 def test_a_wrong_password_is_one_line_without_it(name, port, variable, kind, text, tmp_path):
     url = with_password(server(kind), "unreel", "not-the-canary", "unreel")
+    if kind == "MONGODB":
+        url += "?" + urlsplit(server(kind)).query
     with role(name, tmp_path, **{variable: url}) as environment:
         assert text in line_of(port, environment)
         asked = run("check-config", "--connect", name, settings=environment)
         assert asked.returncode == 1 and text in asked.stdout and CANARY not in asked.stdout
-        if kind == "MYSQL":
+        if kind in ("MYSQL", "MONGODB"):
             migrated = run("migrate", settings=environment)
             assert migrated.returncode == 1 and migrated.stderr.count("\n") == 1
             assert text in migrated.stderr and CANARY not in migrated.stderr
+
+
+def test_plain_mail_where_encryption_is_required_is_one_line(tmp_path):
+    with role("notifier", tmp_path, UNREEL_MAIL=server("SMTP") + "?tls=required") as environment:
+        assert "STARTTLS not supported" in line_of("mail", environment)
+
+
+class MailServer:
+    """Takes mail from one user, whose password is a canary, and no other."""
+
+    password = "canary/smtp@1"
+
+    def __init__(self):
+        from aiosmtpd.controller import Controller
+        from aiosmtpd.smtp import AuthResult
+        self.texts = []
+        self.controller = Controller(
+            self, "127.0.0.1", free_ports(1), auth_required=True, auth_require_tls=False,
+            authenticator=lambda server, session, envelope, mechanism, data: AuthResult(
+                success=data.password == self.password.encode(), handled=False))
+        self.controller.start()
+
+    async def handle_DATA(self, server, session, envelope):
+        self.texts.append(envelope.content.decode())
+        return "250 kept"
+
+    def url(self, password: str = password) -> str:
+        return f"smtp://unreel:{quote(password, safe='')}@127.0.0.1:{self.controller.port}"
+
+
+@pytest.fixture
+def mail_server():
+    started = MailServer()
+    yield started
+    started.controller.stop()
+
+
+def test_a_mail_server_that_refuses_the_password_is_one_line_without_it(mail_server, tmp_path):
+    with role("notifier", tmp_path, UNREEL_MAIL=mail_server.url("not the canary")) as environment:
+        assert "535" in line_of("mail", environment)
 
 
 def test_connect_says_of_each_port_that_it_answers(service):
@@ -252,6 +309,22 @@ def rabbitmq_host():
         manage("DELETE", f"users/{name}")
 
 
+@contextmanager
+def mongodb_database():
+    """A database of its own, whose user has a canary for a password; its URL."""
+    from pymongo import MongoClient
+    name = "canary_" + uuid.uuid4().hex[:12]
+    with MongoClient(server("MONGODB"), serverSelectionTimeoutMS=30000) as client:
+        client[name].command("createUser", name, pwd="canary/mongodb@1",
+                             roles=[{"role": "readWrite", "db": name}])
+        try:
+            yield (with_password(server("MONGODB"), name, "canary/mongodb@1", name) + "?"
+                   + urlsplit(server("MONGODB")).query)
+        finally:
+            client[name].command("dropUser", name)
+            client.drop_database(name)
+
+
 class Secrets:
     """Collects what must not be said, and what was said."""
 
@@ -311,7 +384,7 @@ def log_in_every_way(service: Service, secrets: Secrets) -> str:
     return fresh["access_token"]
 
 
-def convert_and_fetch(service: Service, token: str, video: Path, secrets: Secrets):
+def convert_and_fetch(service: Service, token: str, video: Path, mails, secrets: Secrets):
     """The main job, one that fails, links that work and that do not."""
     identifier = service.upload(token, video).json["id"]
     failed = service.upload(token, b"canary of no video").json["id"]
@@ -319,7 +392,7 @@ def convert_and_fetch(service: Service, token: str, video: Path, secrets: Secret
     service.wait_for(token, failed, "failed")
     send_form(service, token, *form(("file", "x.mp4", b"x")), headers={"Idempotency-Key": "x" * 500})
     made = service.request("POST", f"/api/v1/conversions/{identifier}/links", token=token).json["url"]
-    mail = wait_until(lambda: service.mails(identifier), what="the mail")[0]
+    mail = wait_until(lambda: mails(identifier), what="the mail")[0]
     mailed = re.search(r"https?://\S+/d/\S+", mail)[0]
     for url in (made, mailed):
         secrets.hide(url.rsplit("/", 1)[1])
@@ -350,25 +423,40 @@ def ask_everything(service: Service, secrets: Secrets, settings: dict):
         secrets.said.append(" ".join(command_line(pid)))
 
 
-@pytest.mark.parametrize("by_file", [False, True], ids=["environment", "files"])
-@pytest.mark.parametrize("is_distributed", [False, True], ids=["one-machine", "servers"])
-def test_no_secret_is_said_by_anything(by_file, is_distributed, new_service, video, tmp_path):
-    with mysql_database() if is_distributed else nothing() as database, \
-            rabbitmq_host() if is_distributed else nothing() as queue:
+@contextmanager
+def all_servers(mail_server: MailServer):
+    with mysql_database() as database, rabbitmq_host() as queue, mongodb_database() as blobs:
+        yield {"UNREEL_JOBS": database, "UNREEL_ACCOUNTS": database, "UNREEL_QUEUE": queue,
+               "UNREEL_BLOBS": blobs, "UNREEL_MAIL": mail_server.url()}
+
+
+@contextmanager
+def no_servers(mail_server: MailServer):
+    yield {}
+
+
+@pytest.mark.parametrize("servers", [no_servers, all_servers], ids=["one-machine", "servers"])
+def test_no_secret_is_said_by_anything(servers, mail_server, new_service, video, tmp_path):
+    with servers(mail_server) as urls:
         key = tmp_path / "key"
         key.write_text(SIGNING_KEY + "\n")
         key.chmod(0o600)
-        urls = {} if database is None else {
-            "UNREEL_JOBS": database, "UNREEL_ACCOUNTS": database, "UNREEL_QUEUE": queue}
         settings = {"UNREEL_SIGNING_KEY": str(key), "UNREEL_LOG_LEVEL": "debug"}
         for name, url in urls.items():
             secret = tmp_path / name.lower()
             secret.write_text(url)
-            settings |= {f"{name}_FILE": str(secret)} if by_file else {name: url}
+            # Some one way, some the other.
+            is_in_file = name in ("UNREEL_JOBS", "UNREEL_QUEUE", "UNREEL_MAIL")
+            settings |= {f"{name}_FILE": str(secret)} if is_in_file else {name: url}
         service = new_service(settings=settings, converters=1).start()
         secrets = Secrets()
         token = log_in_every_way(service, secrets)
-        convert_and_fetch(service, token, video, secrets)
+
+        def mails(identifier: str) -> list[str]:
+            return [text for text in mail_server.texts if identifier in text] or \
+                service.mails(identifier)
+
+        convert_and_fetch(service, token, video, mails, secrets)
         ask_everything(service, secrets, settings | {
             "UNREEL_DATA": str(service.data),
             "UNREEL_ADMIN_LISTEN": f"127.0.0.1:{service.admin_port}"})
@@ -376,8 +464,3 @@ def test_no_secret_is_said_by_anything(by_file, is_distributed, new_service, vid
         secrets.said.append(service.log())
         assert "level=debug" in service.log()
         secrets.check()
-
-
-@contextmanager
-def nothing():
-    yield None
