@@ -176,8 +176,10 @@ static bool set_options(CURL *curl, const struct smtp *smtp, struct conversation
     SET(CURLOPT_FORBID_REUSE, 1L);
     SET(CURLOPT_USE_SSL, smtp->wants_tls ? (long)CURLUSESSL_ALL : (long)CURLUSESSL_NONE);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (tls_ca != NULL)
+    if (tls_ca != NULL) {
         SET(CURLOPT_CAINFO, tls_ca);
+        SET(CURLOPT_CAPATH, NULL); // the system's would be trusted as well
+    }
     if (url->user[0] != '\0') {
         SET(CURLOPT_USERNAME, url->user);
         SET(CURLOPT_PASSWORD, url->password);
