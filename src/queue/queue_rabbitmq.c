@@ -121,7 +121,8 @@ static enum publishing await_confirm(struct rabbitmq *rabbitmq, const char *topi
     }
     if (!rabbitmq->is_refused)
         return PUBLISH_CONFIRMED;
-    error_set(err, ERROR_UNAVAILABLE, "RabbitMQ refused a hint: is the queue '%s' full?", topic);
+    error_set(err, ERROR_UNAVAILABLE,
+              "RabbitMQ refused a hint: the queue '%s' is full or out of order", topic);
     return PUBLISH_FAILED;
 }
 

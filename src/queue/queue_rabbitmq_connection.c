@@ -103,7 +103,7 @@ bool rabbitmq_set_timeout(struct rabbitmq *rabbitmq, int64_t deadline_ms, struct
 {
     struct timeval left = rabbitmq_left(deadline_ms);
     if (left.tv_sec == 0 && left.tv_usec == 0)
-        return error_set(err, ERROR_UNAVAILABLE, "RabbitMQ did not answer in time");
+        return error_set(err, ERROR_UNAVAILABLE, "no answer in time");
     amqp_set_rpc_timeout(rabbitmq->connection, &left);
     return true;
 }

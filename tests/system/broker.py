@@ -15,7 +15,8 @@ import pytest
 from service import BUILD, clean_environment, wait_until
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-from servers import HOST, RabbitMQ, RabbitMQNode, free_port  # noqa: E402
+from servers import (HOST, RabbitMQ, RabbitMQCluster, RabbitMQNode,  # noqa: E402, F401
+                     free_port)
 
 IDS = "01M7ZEV89XSMQ1TKXC0G69R"
 

@@ -192,7 +192,7 @@ def test_a_full_queue_refuses(vhost, probe):
         "pattern": "^video$", "definition": {"max-length": 5}, "apply-to": "queues"})
     publisher = probe(vhost.url())
     refused = publisher.until("publish", "video", identifier(1), word="error")
-    assert "is the queue 'video' full?" in refused.text
+    assert "the queue 'video' is full" in refused.text
     assert publisher.publish(2, "mp3").word == "ok"
     vhost.manage("DELETE", "queues", "/video/contents")
     publisher.until("publish", "video", identifier(3))
