@@ -320,12 +320,16 @@ struct blobs *gridfs_open(const char *url, struct error *err)
 bool gridfs_ready(struct blobs *blobs, int64_t *out_free_bytes, struct error *err)
 {
     struct gridfs *gridfs = (struct gridfs *)blobs;
-    SCOPED_BSON bson_t *statistics = BCON_NEW("dbStats", BCON_INT32(1));
+    SCOPED_BSON bson_t *statistics =
+        BCON_NEW("dbStats", BCON_INT32(1), "freeStorage", BCON_INT32(1));
     bson_t reply;
     bool is_ready = command(gridfs, statistics, "tell its free space", &reply, err);
     if (is_ready) {
         int64_t total = gridfs_integer(&reply, "fsTotalSize");
-        *out_free_bytes = total > 0 ? total - gridfs_integer(&reply, "fsUsedSize") : INT64_MAX;
+        // What was deleted leaves room inside the server's files.
+        int64_t free_bytes = total - gridfs_integer(&reply, "fsUsedSize") +
+                             gridfs_integer(&reply, "freeStorageSize");
+        *out_free_bytes = total > 0 ? free_bytes : INT64_MAX;
     }
     bson_destroy(&reply);
     return is_ready;

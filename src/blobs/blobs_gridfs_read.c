@@ -158,13 +158,15 @@ bool gridfs_stat(struct blobs *blobs, const char *key, struct blob_info *out, st
 struct blob_reader *gridfs_read(struct blobs *blobs, const char *key, struct blob_info *out,
                                 struct error *err)
 {
+    struct blob_info info = {0};
     int64_t chunk_size = 0;
-    if (!find_file((struct gridfs *)blobs, key, out, &chunk_size, err))
+    if (!find_file((struct gridfs *)blobs, key, &info, &chunk_size, err))
         return NULL;
     struct gridfs_reader *reader = alloc_zeroed(1, sizeof *reader);
     text_copy(reader->window.key, sizeof reader->window.key, key);
-    reader->window.size_bytes = out->size_bytes;
+    reader->window.size_bytes = info.size_bytes;
     reader->window.chunk_size = chunk_size;
+    *out = info;
     return (struct blob_reader *)reader;
 }
 
