@@ -31,8 +31,9 @@ static const struct metric metrics[] = {
     {"unreel_hints_total", "counter", "Hints by outcome: sent, or dropped, which costs seconds."},
     {"unreel_sweeps_total", "counter", "Rows that the sweeps moved, by kind."},
     {"unreel_blobs_unknown", "gauge", "Blobs that no row knows; they are left alone."},
-    {"unreel_conversions", "gauge", "Conversions by state."},
-    {"unreel_oldest_due_seconds", "gauge", "Age of the oldest row that waits for somebody."},
+    {"unreel_conversions", "gauge", "Conversions by state, 10000 at most."},
+    {"unreel_letters_waiting", "gauge", "Letters to be sent, by state, 10000 at most."},
+    {"unreel_oldest_due_seconds", "gauge", "How long the oldest due row has waited, by kind."},
     {"unreel_dependency_up", "gauge", "1 when the dependency answered the last check."},
     {"unreel_metrics_dropped_total", "counter", "Series refused because there were too many."},
 };

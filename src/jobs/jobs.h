@@ -231,13 +231,17 @@ bool jobs_blob_is_garbage(struct jobs *jobs, const char *id, const char *blob_ke
 
 // ---- for metrics and tests ----
 
+enum { JOBS_COUNT_LIMIT = 10000, JOBS_STATES = 7, JOBS_LETTER_STATES = 2 };
+
 struct jobs_count {
-    char state[JOBS_STATE_SIZE];
-    int64_t count;
-    int64_t oldest_due_ms; // age of the oldest row past its wake_at; 0 for none
+    const char *state;
+    int64_t count; // up to JOBS_COUNT_LIMIT: a question's price must not grow with the table
+    int64_t oldest_due_ms; // how long the row that is due first has been due; 0 for none
 };
-bool jobs_counts(struct jobs *jobs, struct jobs_count *out, size_t limit, size_t *out_count,
-                 struct error *err);
+// Of conversions in each state, and of letters that are still to be sent.
+bool jobs_counts(struct jobs *jobs, struct jobs_count out[JOBS_STATES], struct error *err);
+bool jobs_letter_counts(struct jobs *jobs, struct jobs_count out[JOBS_LETTER_STATES],
+                        struct error *err);
 
 struct jobs_event {
     int64_t revision;

@@ -66,34 +66,47 @@ bool jobs_changed(struct jobs *jobs, const char *owner, int64_t since_ms,
     return is_read || error_prefix(err, "read changes");
 }
 
-struct count_list {
-    struct jobs_count *items;
-    size_t limit, count;
-};
-
-static bool collect_count(const struct sql_row *row, void *context)
+static bool read_count(const struct sql_row *row, void *context)
 {
-    struct count_list *list = context;
-    if (list->count == list->limit)
-        return false;
-    struct jobs_count *count = &list->items[list->count++];
-    sql_row_copy(row, 0, count->state, sizeof count->state);
-    count->count = sql_row_integer(row, 1);
-    int64_t overdue_ms = sql_row_integer(row, 2);
+    struct jobs_count *count = context;
+    count->count = sql_row_integer(row, 0);
+    int64_t overdue_ms = sql_row_integer(row, 1);
     count->oldest_due_ms = overdue_ms > 0 ? overdue_ms : 0;
+    return false;
+}
+
+static bool count_states(struct jobs *jobs, const char *statement, const char *const *states,
+                         size_t states_count, struct jobs_count *out, struct error *err)
+{
+    for (size_t i = 0; i < states_count; i++) {
+        out[i] = (struct jobs_count){.state = states[i]};
+        if (!sql_query(jobs->durable, statement,
+                       SQL_VALUES(SQL_TEXT(states[i]), SQL_INTEGER(JOBS_COUNT_LIMIT)), read_count,
+                       &out[i], err))
+            return error_prefix(err, "count rows");
+    }
     return true;
 }
 
-bool jobs_counts(struct jobs *jobs, struct jobs_count *out, size_t limit, size_t *out_count,
-                 struct error *err)
+// Both read nothing but the index of state and wake_at.
+bool jobs_counts(struct jobs *jobs, struct jobs_count out[JOBS_STATES], struct error *err)
 {
-    struct count_list list = {.items = out, .limit = limit};
-    if (!sql_query(jobs->durable,
-                   "SELECT state, COUNT(*), {now}-MIN(wake_at) FROM conversion GROUP BY state",
-                   SQL_NO_VALUES, collect_count, &list, err))
-        return error_prefix(err, "count conversions");
-    *out_count = list.count;
-    return true;
+    static const char *const states[JOBS_STATES] = {"receiving", "queued",   "converting", "ready",
+                                                    "failed",    "deleting", "deleted"};
+    return count_states(jobs,
+                        "SELECT COUNT(*), {now}-MIN(wake_at) FROM (SELECT wake_at FROM conversion"
+                        " WHERE state=? ORDER BY wake_at LIMIT ?) counted",
+                        states, JOBS_STATES, out, err);
+}
+
+bool jobs_letter_counts(struct jobs *jobs, struct jobs_count out[JOBS_LETTER_STATES],
+                        struct error *err)
+{
+    static const char *const states[JOBS_LETTER_STATES] = {"pending", "sending"};
+    return count_states(jobs,
+                        "SELECT COUNT(*), {now}-MIN(wake_at) FROM (SELECT wake_at FROM letter"
+                        " WHERE state=? ORDER BY wake_at LIMIT ?) counted",
+                        states, JOBS_LETTER_STATES, out, err);
 }
 
 struct event_list {

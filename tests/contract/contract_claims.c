@@ -521,16 +521,22 @@ static void counts_tell_rows_and_the_oldest_due_of_each_state(void **state)
     fixture_queued(jobs, id);
     fixture_pass(jobs, 90 * SECOND_MS);
     fixture_ready(jobs, id);
-    struct jobs_count counts[8];
-    size_t count = 0;
-    assert_true(jobs_counts(jobs, counts, 8, &count, &err));
-    assert_int_equal(count, 2);
-    for (size_t i = 0; i < count; i++) {
+    struct jobs_count counts[JOBS_STATES], letters[JOBS_LETTER_STATES];
+    assert_true(jobs_counts(jobs, counts, &err));
+    for (size_t i = 0; i < JOBS_STATES; i++) {
         bool is_queued = strcmp(counts[i].state, "queued") == 0;
-        assert_int_equal(counts[i].count, is_queued ? 2 : 1);
+        bool is_ready = strcmp(counts[i].state, "ready") == 0;
+        assert_int_equal(counts[i].count, is_queued ? 2 : is_ready ? 1 : 0);
         assert_true(is_queued ? counts[i].oldest_due_ms >= 90 * SECOND_MS
                               : counts[i].oldest_due_ms == 0);
     }
+    fixture_pass(jobs, 30 * SECOND_MS);
+    assert_true(jobs_letter_counts(jobs, letters, &err));
+    assert_string_equal(letters[0].state, "pending");
+    assert_int_equal(letters[0].count, 1);
+    assert_true(letters[0].oldest_due_ms >= 30 * SECOND_MS);
+    assert_int_equal(letters[1].count, 0);
+    assert_int_equal(letters[1].oldest_due_ms, 0);
 }
 
 static void the_event_log_tells_the_whole_story(void **state)

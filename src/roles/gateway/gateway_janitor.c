@@ -17,15 +17,15 @@ enum {
     PAUSE_MS = 20, // lets other writers of the database in
     DELETE_BATCH = 16,
     FULL_BATCH = 50, // what jobs.h moves in one call
-    STATES_LIMIT = 16,
+    MEASURE_EVERY_MS = 15000,
 };
 
 struct gateway_janitor {
     const struct config *config;
     struct jobs *jobs;
     struct blobs *blobs;
-    int64_t collect_at_ms; // monotonic clock
-    bool was_failing;      // one line when the trouble begins, one when it ends
+    int64_t collect_at_ms, measure_at_ms; // monotonic clock
+    bool was_failing;                     // one line when the trouble begins, one when it ends
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t stop_signal;
@@ -141,36 +141,42 @@ static bool collect(struct gateway_janitor *janitor, struct error *err)
     return forget_rows(janitor, err);
 }
 
-// A state without rows does not come back from the table; its gauge must fall to 0 all the same.
-static void reset_gauges(void)
+static void set_gauges(const char *metric, const struct jobs_count *counts, size_t count)
 {
-    static const char *const states[] = {"receiving", "queued",   "converting", "ready",
-                                         "failed",    "deleting", "deleted"};
     char labels[64];
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
-        snprintf(labels, sizeof labels, "state=\"%s\"", states[i]);
-        metrics_set("unreel_conversions", labels, 0);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(labels, sizeof labels, "state=\"%s\"", counts[i].state);
+        metrics_set(metric, labels, counts[i].count);
     }
+}
+
+// The longest that one of the rows in these states has been due.
+static void set_oldest(const char *kind, const struct jobs_count *counts, size_t count,
+                       const char *const *states)
+{
+    int64_t oldest_ms = 0;
+    for (size_t i = 0; i < count; i++)
+        for (const char *const *state = states; *state != NULL; state++)
+            if (strcmp(*state, counts[i].state) == 0 && counts[i].oldest_due_ms > oldest_ms)
+                oldest_ms = counts[i].oldest_due_ms;
+    metrics_set("unreel_oldest_due_seconds", kind, oldest_ms / 1000);
 }
 
 static bool measure(struct gateway_janitor *janitor, struct error *err)
 {
-    struct jobs_count counts[STATES_LIMIT];
-    size_t count = 0;
-    char labels[64];
-    int64_t oldest_ms = 0;
-    if (!jobs_counts(janitor->jobs, counts, STATES_LIMIT, &count, err))
-        return error_prefix(err, "count conversions");
-    reset_gauges();
-    for (size_t i = 0; i < count; i++) {
-        snprintf(labels, sizeof labels, "state=\"%.15s\"", counts[i].state);
-        metrics_set("unreel_conversions", labels, counts[i].count);
-        bool waits_for_work =
-            strcmp(counts[i].state, "queued") == 0 || strcmp(counts[i].state, "converting") == 0;
-        if (waits_for_work && counts[i].oldest_due_ms > oldest_ms)
-            oldest_ms = counts[i].oldest_due_ms;
-    }
-    metrics_set("unreel_oldest_due_seconds", "", oldest_ms / 1000);
+    static const char *const of_converters[] = {"queued", "converting", NULL};
+    static const char *const of_notifiers[] = {"pending", "sending", NULL};
+    struct jobs_count conversions[JOBS_STATES], letters[JOBS_LETTER_STATES];
+    if (clock_monotonic_ms() < janitor->measure_at_ms)
+        return true;
+    if (!jobs_counts(janitor->jobs, conversions, err) ||
+        !jobs_letter_counts(janitor->jobs, letters, err))
+        return false;
+    janitor->measure_at_ms = clock_monotonic_ms() + MEASURE_EVERY_MS;
+    set_gauges("unreel_conversions", conversions, JOBS_STATES);
+    set_gauges("unreel_letters_waiting", letters, JOBS_LETTER_STATES);
+    set_oldest("kind=\"conversion\"", conversions, JOBS_STATES, of_converters);
+    set_oldest("kind=\"letter\"", letters, JOBS_LETTER_STATES, of_notifiers);
     return true;
 }
 
