@@ -1,5 +1,6 @@
 """An overlay as a cluster would get it, with secrets made for this run, and questions about it."""
 import base64
+import math
 import re
 import shutil
 import subprocess
@@ -51,12 +52,16 @@ class Manifests:
         return {each["metadata"]["name"]: each["spec"]["template"]
                 for each in self.of_kind("Deployment", "StatefulSet", "Job")}
 
-    def replicas(self, name: str) -> int:
-        """The most of them there can be at once, one more while they are replaced."""
+    def most_pods(self, name: str) -> int:
+        """As many as there can be of a Deployment: all that its scaler may want, and more while they are
+        replaced."""
+        spec = self.find("Deployment", name)["spec"]
+        count = spec.get("replicas", 1)
         for each in self.of_kind("HorizontalPodAutoscaler", "ScaledObject"):
             if each["spec"]["scaleTargetRef"]["name"] == name:
-                return each["spec"].get("maxReplicas") or each["spec"]["maxReplicaCount"]
-        return self.find("Deployment", name)["spec"].get("replicas", 1)
+                count = each["spec"].get("maxReplicas") or each["spec"]["maxReplicaCount"]
+        surge = str(spec["strategy"]["rollingUpdate"]["maxSurge"])
+        return count + (math.ceil(count * int(surge[:-1]) / 100) if surge.endswith("%") else int(surge))
 
     def config(self, name: str) -> dict[str, str]:
         return self.find("ConfigMap", name)["data"]

@@ -6,8 +6,8 @@ import subprocess
 import kubernetes_tools
 import pytest
 import yaml
-from manifests import (KUBERNETES, OVERLAYS, ROLES, ROOT, Manifests, Peer, containers, copied, number,
-                       reaches, selects, settings)
+from manifests import (KUBERNETES, OVERLAYS, ROLES, ROOT, Manifests, Peer, allows, containers, copied,
+                       number, reaches, selects, settings)
 
 OLDEST, NEWEST = "1.30.0", "1.37.0"  # README.md promises the first
 
@@ -133,11 +133,11 @@ def test_the_broker_waits_longer_than_a_conversion_takes(manifests):
 
 
 def test_the_database_has_connections_for_all(manifests):
-    """A worker thread keeps one, a role a handful for its checks and sweeps; rolling out doubles at worst
-    what may be replaced at once."""
+    """Also while all roles are replaced at once. Whoever uses jobs may have two connections: leases and
+    progress have their own."""
     workers = 16  # UNREEL_HTTP_WORKERS' default
-    each_has = {"gateway": workers + 3, "auth": workers + 2, "converter": 4, "notifier": 4}
-    most = sum(count * (manifests.replicas(role) + 1) for role, count in each_has.items()) + 10
+    each_has = {"gateway": 2 * workers + 4, "auth": workers + 2, "converter": 8, "notifier": 8}
+    most = sum(count * manifests.most_pods(role) for role, count in each_has.items()) + 10
     cnf = manifests.config_starting("mariadb")["unreel.cnf"]
     assert int(re.search(r"^max_connections = (\d+)$", cnf, re.MULTILINE)[1]) >= most
 
@@ -228,8 +228,8 @@ def test_no_secret_is_in_the_repository():
     tracked = subprocess.run(["git", "ls-files", "deploy/kubernetes"], cwd=ROOT, text=True,
                              capture_output=True).stdout.split()
     for path in tracked:
-        assert not re.search(r"^kind: Secret$|://[a-z]+:[^$*@ ]+@(?!mail\.example)", (ROOT / path).read_text(),
-                             re.MULTILINE), path
+        text = (ROOT / path).read_text()
+        assert not re.search(r"^kind: Secret$|://\w+:\w{12,}@|\b[0-9a-f]{32,}\b", text, re.MULTILINE), path
 
 
 # ---- who may speak to whom ---------------------------------------------------------------------------
@@ -279,6 +279,23 @@ def test_each_reaches_exactly_what_it_needs(manifests):
     beyond = BEYOND[manifests.overlay]
     assert found == {name: REACHES.get(name, set()) | beyond.get(name, set())
                      for name in REACHES.keys() | beyond.keys()}
+
+
+def test_nobody_may_begin_what_nobody_takes(manifests):
+    """Each permission of a client has its other half at the server, and a newcomer has none at all."""
+    pods = [Peer(name, pod["metadata"]["labels"], "unreel") for name, pod in manifests.pods.items()]
+    newcomer, stranger = Peer("newcomer", {}, "unreel"), Peer("stranger", {}, "default")
+    ports = {port["containerPort"] for pod in manifests.pods.values()
+             for container in pod["spec"]["containers"] for port in container.get("ports", [])}
+    for port in ports:
+        for client in [*pods, newcomer]:
+            for server in [*pods, newcomer]:
+                if allows(manifests, client, "Egress", server, port):
+                    assert reaches(manifests, client, server, port), f"{client.name} to {server.name}:{port}"
+            if port == 8080 and manifests.overlay == "local":
+                continue  # the gateway is open to all there
+            assert not reaches(manifests, client, newcomer, port) and not reaches(manifests, newcomer, client, port)
+        assert not reaches(manifests, stranger, newcomer, port)
 
 
 def test_all_may_ask_for_names_and_nothing_else_of_kube_system(manifests):
@@ -383,6 +400,12 @@ def test_the_scaler_counts_what_the_program_has(manifests):
     assert f'.topic = "{queue["metadata"]["queueName"]}"' in sources
     assert queue["metadata"]["excludeUnacknowledged"] == "false"
     assert "converting" in database["metadata"]["query"]  # runs for real in test_kubernetes_pods.py
+
+
+def test_the_image_is_this_version(manifests):
+    version = re.search(r"^  version: '(.*)',$", (ROOT / "meson.build").read_text(), re.MULTILINE)[1]
+    for role in ROLES:
+        assert manifests.pods[role]["spec"]["containers"][0]["image"].endswith(f"unreel:{version}")
 
 
 def test_every_object_of_ours_carries_the_usual_labels(manifests):
