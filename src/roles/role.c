@@ -55,6 +55,7 @@ int role_run(const struct role *role, const struct config *config)
     if (admin == NULL) {
         log_error("cannot start the operators' port", LOG_TEXT("listen", config->admin_listen),
                   LOG_TEXT("reason", err.text));
+        stop_request(); // the role's threads wait for it
         role->stop(state);
         return 1;
     }

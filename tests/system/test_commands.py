@@ -99,6 +99,17 @@ def test_serve_says_at_once_that_a_port_is_taken(tmp_path):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("role", ["gateway", "auth", "converter", "notifier"])
+def test_a_role_whose_operators_port_is_taken_says_so_and_ends(role, tmp_path):
+    settings = ["--data", tmp_path, "--listen", "127.0.0.1:0"]
+    run("migrate", *settings)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        result = run(role, *settings, "--admin-listen", taken)
+    assert result.returncode == 1
+    assert f"listen on {taken}: Address already in use" in result.stderr
+
+
 @contextmanager
 def a_notifier(folder, admin_listen):
     """One role that listens there and ends with the test."""
