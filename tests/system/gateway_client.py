@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,12 +96,7 @@ def resign(service: Service, token: str, folder: Path, header: dict | None = Non
 
 def jobs_query(service: Service, statement: str, *values) -> list[tuple]:
     """Reads or changes the jobs database behind the service's back."""
-    connection = sqlite3.connect(service.data / "jobs.db", timeout=10)
-    try:
-        with connection:
-            return connection.execute(statement, values).fetchall()
-    finally:
-        connection.close()
+    return service.jobs.rows(statement, *values)
 
 
 def state_of(service: Service, identifier: str) -> str:
@@ -110,9 +104,8 @@ def state_of(service: Service, identifier: str) -> str:
 
 
 def blob_names(service: Service) -> set[str]:
-    """Everything under the store that holds bytes, by its path."""
-    root = service.data / "blobs"
-    return {str(path.relative_to(root)) for path in root.rglob("data")}
+    """Everything in the store that holds bytes, finished or not."""
+    return service.blobs.names()
 
 
 def has_blob(service: Service, identifier: str) -> bool:

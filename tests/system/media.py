@@ -26,6 +26,14 @@ def long_video(path: Path, seconds: int) -> Path:
     return path
 
 
+def long_noise(path: Path, seconds: int) -> Path:
+    """Likewise, of sound that takes long to encode."""
+    part = path.with_name("part-of-" + path.name)
+    ffmpeg("-f", "lavfi", "-i", "anoisesrc=d=30:r=44100:a=0.3", "-c:a", "aac", "-ac", "2", part)
+    ffmpeg("-stream_loop", seconds // 30 - 1, "-i", part, "-c", "copy", path)
+    return path
+
+
 def probe(path: Path, entries: str = "format=duration,format_name") -> dict:
     output = subprocess.run(["ffprobe", "-v", "error", "-show_entries", entries, "-of",
                              "default=noprint_wrappers=1", path], check=True, capture_output=True,

@@ -1,9 +1,8 @@
 """What must be true of a service at the end, whatever was done to it on the way."""
-import sqlite3
 from collections import Counter
 from pathlib import Path
 
-from service import Service, children_of, command_line, is_zombie, wait_until
+from service import UNREEL, Service, children_of, command_line, is_zombie, wait_until
 
 # As tests/support/jobs_oracle.c has them.
 EDGES = {("", "receiving"), ("receiving", "queued"), ("receiving", "deleting"),
@@ -14,8 +13,7 @@ EDGES = {("", "receiving"), ("receiving", "queued"), ("receiving", "deleting"),
 
 
 def rows(service: Service, statement: str, *values) -> list:
-    with sqlite3.connect(f"file:{service.data}/jobs.db?mode=ro", uri=True, timeout=30) as database:
-        return database.execute(statement, values).fetchall()
+    return service.jobs.rows(statement, *values)
 
 
 def check_events(service: Service):
@@ -42,15 +40,10 @@ def leavings(service: Service) -> list[str]:
     """Blobs that no row names, unfinished ones, scratch files, broken mails."""
     named = {key for row in rows(service, "SELECT source_key, audio_key FROM conversion")
              for key in row if key}
-    blobs = service.data / "blobs"
-    keys = {str(meta.parent.relative_to(blobs)) for kind in ("source", "audio")
-            for meta in (blobs / kind).rglob("meta.json")}
+    keys = service.blobs.keys()
     assert named <= keys, f"rows name blobs that are not there: {named - keys}"
-    found = sorted(keys - named)
-    found += [str(p) for kind in ("audio",) for p in (blobs / kind).iterdir() if not any(p.iterdir())]
-    found += [str(p) for p in (blobs / "incoming").iterdir()]
-    found += [str(p) for p in (service.data / "scratch").glob("*")]
-    return found + [str(p) for p in (service.data / "outbox").iterdir() if p.suffix != ".eml"]
+    return service.blobs.leavings(named) + [str(path) for path in service.scratch_files()] \
+        + service.mailbox.leavings()
 
 
 def media_children(service: Service) -> list[int]:
@@ -60,12 +53,12 @@ def media_children(service: Service) -> list[int]:
 
 def check_processes(service: Service):
     """No zombie anywhere, and no media program of this service whose converter is gone."""
-    descendants = [service.process.pid]
+    descendants = service.processes()
     for pid in descendants:
         descendants += children_of(pid)
     assert not [pid for pid in descendants if is_zombie(pid)]
     wait_until(lambda: not media_children(service), 30, what="the media programs to end")
-    program = str(Path(f"/proc/{service.process.pid}/exe").resolve().with_name("unreel-media"))
+    program = str(UNREEL.with_name("unreel-media"))
     for path in Path("/proc").glob("[0-9]*"):
         if command_line(int(path.name))[:1] == ["unreel-media"] and \
                 str((path / "exe").resolve()) == program:

@@ -1,4 +1,8 @@
-"""Starts the real `unreel serve` in a folder of its own and talks to it as a user would."""
+"""A running service in a folder of its own, talked to as a user would.
+
+`Service` is what tests see; two modes provide it: `Embedded` (here: `unreel serve`) and
+`Distributed` (distributed.py: each role a process of its own over real servers).
+"""
 import base64
 import http.client
 import json
@@ -9,8 +13,12 @@ import socket
 import subprocess
 import time
 import uuid
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+from stores import blobs_of, mails_of, tables_of
 
 BUILD = Path(os.environ.get("UNREEL_BUILD", Path(__file__).resolve().parents[2] / "build")).resolve()
 UNREEL = BUILD / "unreel"
@@ -21,14 +29,20 @@ def is_sanitized() -> bool:
     return b"__asan_init" in UNREEL.read_bytes()
 
 
+given_ports = set()
+
+
 def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that nothing listens on."""
+    """The first of `count` ports in a row that nothing listens on, and that were not given before."""
     for _ in range(100):
         first = random.randrange(20000, 32000 - count)
+        if not given_ports.isdisjoint(range(first, first + count)):
+            continue
         sockets = []
         try:
             for port in range(first, first + count):
                 sockets.append(socket.create_server(("127.0.0.1", port)))
+            given_ports.update(range(first, first + count))
             return first
         except OSError:
             continue
@@ -81,70 +95,88 @@ def multipart(fields: dict, filename: str, content: bytes, name: str = "file") -
         f"multipart/form-data; boundary={boundary}"
 
 
-@dataclass
 class Service:
-    data: Path
-    settings: dict = field(default_factory=dict)
-    converters: int = 2
-    process: subprocess.Popen | None = None
+    """What both modes share."""
 
-    def __post_init__(self):
+    def __init__(self, data: Path, settings: dict | None = None):
+        self.data = data
+        self.settings = settings or {}
         self.port = free_ports(1)
-        self.admin_port = free_ports(3 + self.converters)
         self.log_path = self.data.parent / (self.data.name + ".log")
         self.url = f"http://127.0.0.1:{self.port}"
 
-    # ---- life --------------------------------------------------------------------------------------
+    # ---- life: what a mode provides ----------------------------------------------------------------
+
+    # A URL a port, by the setting's name.
+    urls: dict
+    # Operators' ports: gateway, auth, notifier, then the converters, then any further roles.
+    admin_ports: list[int]
+    # The folder of the mail sink, where one is used.
+    sink_folder = ""
 
     def start(self, timeout_s: float = 60) -> "Service":
-        environment = clean_environment() | {
-            "UNREEL_DATA": str(self.data), "UNREEL_LISTEN": f"127.0.0.1:{self.port}",
-            "UNREEL_ADMIN_LISTEN": f"127.0.0.1:{self.admin_port}",
-            "UNREEL_CONVERTERS": str(self.converters), **self.settings}
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([UNREEL, "serve"], env=environment, stderr=log,
-                                            stdout=subprocess.PIPE, start_new_session=True)
-        wait_until(self.is_ready, timeout_s, what="the service to be ready\n" + self.log()[-3000:])
-        return self
-
-    def is_ready(self) -> bool:
-        assert self.process.poll() is None, "unreel serve ended:\n" + self.log()[-3000:]
-        try:
-            return all(self.admin(index, "/readyz").status == 200
-                       for index in range(3 + self.converters))
-        except OSError:
-            return False
+        """Returns when all roles are ready."""
+        raise NotImplementedError
 
     def stop(self, timeout_s: float = 60) -> int:
-        """SIGTERM; returns the exit status."""
-        if self.process is None:
-            return 0
-        if self.process.poll() is None:
-            self.process.terminate()
-        status = self.process.wait(timeout_s)
-        self.process.stdout.close()
-        self.process = None
-        return status
+        """SIGTERM; 0 when everything ended well."""
+        raise NotImplementedError
 
     def kill(self):
-        """SIGKILL of the supervisor; its children die with it."""
-        pids = self.children()
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        self.process.stdout.close()
-        self.process = None
-        for pid in pids:
-            wait_until(lambda p=pid: not Path(f"/proc/{p}").exists() or is_zombie(p), 10,
-                       what=f"child {pid} to end with its parent")
+        """SIGKILL of everything at once, as when the power fails."""
+        raise NotImplementedError
 
     def children(self, role: str | None = None) -> list[int]:
         """Pids of the roles, or of one role."""
-        found = []
-        for pid in children_of(self.process.pid):
-            words = command_line(pid)
-            if len(words) > 1 and (role is None or words[1] == role):
-                found.append(pid)
-        return found
+        raise NotImplementedError
+
+    def processes(self) -> list[int]:
+        """Pids of which all others descend."""
+        raise NotImplementedError
+
+    def not_restarted(self):
+        """Within it a role that dies stays dead; afterwards it comes back."""
+        raise NotImplementedError
+
+    def is_running(self) -> bool:
+        raise NotImplementedError
+
+    def close(self):
+        """Stops it and leaves nothing on the servers."""
+        self.stop()
+
+    # ---- both modes --------------------------------------------------------------------------------
+
+    def is_ready(self) -> bool:
+        assert self.is_running(), "the service ended:\n" + self.log()[-3000:]
+        try:
+            return all(self.admin(index, "/readyz").status == 200
+                       for index in range(len(self.admin_ports)))
+        except OSError:
+            return False
+
+    def wait_until_ready(self, timeout_s: float = 60) -> "Service":
+        try:
+            wait_until(self.is_ready, timeout_s, what="the service to be ready")
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}\n{self.log()[-3000:]}") from None
+        return self
+
+    @property
+    def jobs(self):
+        """Rows of conversions, events, links and letters."""
+        return tables_of(self.urls["jobs"])
+
+    @property
+    def accounts(self):
+        return tables_of(self.urls["accounts"])
+
+    @cached_property
+    def blobs(self):
+        return blobs_of(self.urls["blobs"])
+
+    def scratch_files(self) -> list[Path]:
+        return [path for path in self.data.rglob("scratch/*")]
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
@@ -169,7 +201,7 @@ class Service:
 
     def admin(self, index: int, path: str) -> Answer:
         """0 gateway, 1 auth, 2 notifier, 3 and on: converters."""
-        return self.request("GET", path, port=self.admin_port + index, timeout_s=10)
+        return self.request("GET", path, port=self.admin_ports[index], timeout_s=10)
 
     # ---- as a user ---------------------------------------------------------------------------------
 
@@ -211,14 +243,86 @@ class Service:
             return None
         return wait_until(look, timeout_s, every_s, f"{identifier} to be {state}")
 
+    @cached_property
+    def mailbox(self):
+        return mails_of(self.urls["mail"], self.sink_folder)
+
     def mails(self, identifier: str) -> list[str]:
-        """Texts of the mails in the outbox that name the id."""
-        texts = []
-        for path in sorted((self.data / "outbox").glob("*.eml")):
-            text = path.read_text()
-            if identifier in text:
-                texts.append(text)
-        return texts
+        """Texts of the mails that name the id."""
+        return [text for text in self.mailbox.texts() if identifier in text]
+
+    def mail_copies(self, identifiers: list[str]) -> int:
+        """How many mails about them were handed over, as far as the mail store can tell copies."""
+        return sum(any(each in text for each in identifiers) for text in self.mailbox.copies())
+
+
+class Embedded(Service):
+    """`unreel serve`: one process that keeps all roles, over SQLite, files and datagrams."""
+
+    def __init__(self, data: Path, settings: dict | None = None, converters: int = 2):
+        super().__init__(data, settings)
+        self.converters = converters
+        first = free_ports(3 + converters)
+        self.admin_ports = list(range(first, first + 3 + converters))
+        self.process: subprocess.Popen | None = None
+
+    @property
+    def urls(self) -> dict:
+        return {"accounts": f"sqlite:{self.data}/accounts.db", "jobs": f"sqlite:{self.data}/jobs.db",
+                "blobs": f"file:{self.data}/blobs", "mail": f"outbox:{self.data}/outbox"}
+
+    def start(self, timeout_s: float = 60) -> "Embedded":
+        environment = clean_environment() | {
+            "UNREEL_DATA": str(self.data), "UNREEL_LISTEN": f"127.0.0.1:{self.port}",
+            "UNREEL_ADMIN_LISTEN": f"127.0.0.1:{self.admin_ports[0]}",
+            "UNREEL_CONVERTERS": str(self.converters), **self.settings}
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([UNREEL, "serve"], env=environment, stderr=log,
+                                            stdout=subprocess.PIPE, start_new_session=True)
+        return self.wait_until_ready(timeout_s)
+
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def stop(self, timeout_s: float = 60) -> int:
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.terminate()
+        status = self.process.wait(timeout_s)
+        self.process.stdout.close()
+        self.process = None
+        return status
+
+    def kill(self):
+        """SIGKILL of the supervisor; its children die with it."""
+        pids = self.children()
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+        self.process = None
+        for pid in pids:
+            wait_until(lambda p=pid: not Path(f"/proc/{p}").exists() or is_zombie(p), 10,
+                       what=f"child {pid} to end with its parent")
+
+    def children(self, role: str | None = None) -> list[int]:
+        found = []
+        for pid in children_of(self.process.pid):
+            words = command_line(pid)
+            if len(words) > 1 and (role is None or words[1] == role):
+                found.append(pid)
+        return found
+
+    def processes(self) -> list[int]:
+        return [self.process.pid]
+
+    @contextmanager
+    def not_restarted(self):
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
 
 def basic(email: str, password: str = PASSWORD) -> str:

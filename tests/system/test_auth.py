@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import socket
-import sqlite3
 import stat
 import subprocess
 import time
@@ -14,20 +13,25 @@ from pathlib import Path
 
 import pytest
 
+from distributed import Places
 from service import (PASSWORD, UNREEL, Service, basic, clean_environment, free_ports, is_sanitized,
                      peak_memory_kib, wait_until)
+from stores import tables_of
 
 
 class Auth:
     """One `unreel auth` on a TCP port, with 127.0.0.1 as a proxy that it trusts."""
 
-    def __init__(self, folder: Path, **settings):
-        self.folder = folder
+    def __init__(self, folder: Path, places: Places | None, **settings):
+        self.folder, self.places = folder, places
+        self.urls = places.urls if places else {
+            "accounts": f"sqlite:{folder}/data/accounts.db", "jobs": f"sqlite:{folder}/data/jobs.db"}
         self.port = free_ports(2)
         self.log_path = folder / "log"
         self.environment = clean_environment() | {
             "UNREEL_DATA": str(folder / "data"), "UNREEL_AUTH_LISTEN": f"127.0.0.1:{self.port}",
             "UNREEL_ADMIN_LISTEN": f"127.0.0.1:{self.port + 1}",
+            "UNREEL_ACCOUNTS": self.urls["accounts"], "UNREEL_JOBS": self.urls["jobs"],
             "UNREEL_TRUSTED_PROXIES": "127.0.0.1", **settings}
         self.process = None
 
@@ -38,6 +42,8 @@ class Auth:
                               capture_output=True, timeout=60)
 
     def start(self) -> "Auth":
+        if self.places and self.process is None:
+            self.places.make()
         migrated = self.run("migrate")
         assert migrated.returncode == 0, migrated.stderr
         with open(self.log_path, "ab") as log:
@@ -55,6 +61,12 @@ class Auth:
     def stop(self) -> int:
         self.process.terminate()
         return self.process.wait(60)
+
+    def close(self):
+        status = self.stop()
+        if self.places:
+            self.places.drop()
+        assert status == 0, self.log()
 
     def log(self) -> str:
         return self.log_path.read_text() if self.log_path.exists() else ""
@@ -82,27 +94,33 @@ class Auth:
 
 
 @pytest.fixture(scope="module")
-def auth(tmp_path_factory):
-    running = Auth(tmp_path_factory.mktemp("auth")).start()
+def new_places(mode, request):
+    """A function: where an auth keeps its tables when that is a server; None for files of its own."""
+    return lambda: Places(request.getfixturevalue("servers")) if mode == "distributed" else None
+
+
+@pytest.fixture(scope="module")
+def auth(new_places, tmp_path_factory):
+    running = Auth(tmp_path_factory.mktemp("auth"), new_places()).start()
     yield running
-    assert running.stop() == 0, running.log()
+    running.close()
     assert "AddressSanitizer" not in running.log() and "runtime error" not in running.log()
 
 
 @pytest.fixture
-def new_auth(tmp_path):
+def new_auth(new_places, tmp_path):
     """A function that starts a role with settings of its own, stopped at the end."""
     made = []
 
     def make(**settings) -> Auth:
         folder = tmp_path / f"auth{len(made)}"
         folder.mkdir()
-        made.append(Auth(folder, **settings))
+        made.append(Auth(folder, new_places(), **settings))
         return made[-1].start()
 
     yield make
     for each in made:
-        assert each.stop() == 0, each.log()
+        each.close()
 
 
 def claims_of(token: str) -> dict:
@@ -310,16 +328,7 @@ def test_a_refresh_token_used_again_ends_the_session(new_auth):
     second = alone.refresh(first).json["refresh_token"]
     third = alone.refresh(second).json["refresh_token"]
     # The grace for a doubled request is 10 s: past it in the database, not by waiting.
-    with sqlite3.connect(alone.folder / "data" / "accounts.db") as database:
-        tables = [row[0] for row in database.execute(
-            "SELECT name FROM sqlite_master WHERE type='table'")]
-        aged = 0
-        for table in tables:
-            columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-            if "used_at" in columns and "token_hash" in columns:
-                aged += database.execute(f"UPDATE {table} SET used_at = used_at - 60000 "
-                                         "WHERE used_at > 60000").rowcount
-    assert aged > 0
+    tables_of(alone.urls["accounts"]).rows("UPDATE session SET used_at = used_at - 60000")
     assert alone.refresh(first).status == 401
     answer = alone.refresh(third)
     assert (answer.status, answer.code) == (401, "invalid_refresh_token")

@@ -1,5 +1,5 @@
 """Deleting a conversion that runs stops its child and leaves nothing."""
-from media import ffmpeg
+from media import long_noise
 from service import children_of, wait_until
 
 
@@ -8,8 +8,7 @@ def media_children(service) -> list[int]:
 
 
 def test_deleting_a_running_conversion_stops_it(new_service, media_dir):
-    sound = media_dir / "half-an-hour.m4a"
-    ffmpeg("-f", "lavfi", "-i", "anoisesrc=d=1800:r=44100:a=0.3", "-c:a", "aac", "-ac", "2", sound)
+    sound = long_noise(media_dir / "noise.m4a", 3600)
     service = new_service(settings={"UNREEL_COLLECT_INTERVAL": "1s"}).start()
     token = service.user("anna@example.org")
     identifier = service.upload(token, sound).json["id"]
@@ -20,7 +19,6 @@ def test_deleting_a_running_conversion_stops_it(new_service, media_dir):
     assert service.request("GET", path, token=token).status == 404
     # The keeper renews every 15 s and learns then that the row is somebody else's.
     wait_until(lambda: not media_children(service), 25, what="the media child to be stopped")
-    blobs = service.data / "blobs"
-    wait_until(lambda: not list(blobs.rglob("meta.json")), 30, what="video and MP3 to go")
+    wait_until(lambda: not service.blobs.keys(), 30, what="video and MP3 to go")
     assert "msg=converted" not in service.log()
     assert service.mails(identifier) == []

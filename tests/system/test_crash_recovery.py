@@ -6,6 +6,8 @@ import threading
 import time
 from collections import Counter
 
+import pytest
+
 from media import long_video
 from oracle import check_all, media_children, rows
 from service import Service, children_of, command_line, is_sanitized, wait_until
@@ -86,10 +88,12 @@ def check_the_end(service: Service, token: str, identifiers: list[str], kills: C
     # Only a death between a mail and its note repeats a mail, and only a death repeats an attempt.
     repeated = rows(service, "SELECT COALESCE(SUM(attempt-1), 0) FROM letter")[0][0]
     assert repeated <= kills["notifier"] + kills["serve"]
+    copies = service.mail_copies(identifiers) - len(identifiers)
+    assert copies <= repeated
     attempts = rows(service, "SELECT COALESCE(SUM(attempt-1), 0) FROM conversion")[0][0]
     assert attempts <= kills["converter"] + kills["media"] + 2 * kills["serve"]
     print(f"# {len(identifiers)} uploads accepted, 0 lost, 0 stuck, 0 leavings; "
-          f"{attempts} attempts and {repeated} mails begun again; kills: {dict(kills)}")
+          f"{attempts} attempts and {repeated} mails begun again, {copies} mails twice; kills: {dict(kills)}")
 
 
 def test_kill_9_of_every_process_loses_nothing(new_service, media_dir):
@@ -146,6 +150,7 @@ def test_without_any_hint_all_jobs_still_finish(new_service, video):
         wait_until(lambda i=identifier: len(service.mails(i)) == 1, 60, what="the mail")
 
 
+@pytest.mark.one_machine
 def test_sigterm_to_all_processes_at_once_is_no_crash(new_service, media_dir):
     """As systemd stops a service: whichever process hears of it first."""
     video = long_video(media_dir / "hour.mp4", 3600 if not is_sanitized() else 300)

@@ -19,6 +19,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.mark.one_machine
 def test_a_full_disk_is_507_and_heals(new_service, small_disk, video):
     service = new_service()
     service.data = small_disk / "data"

@@ -1,36 +1,20 @@
 """The sweeps: what is due goes, what dead attempts left goes, what nobody knows stays."""
-import json
-import shutil
 import uuid
 
 import pytest
 
 from gateway_client import blob_names, has_blob, jobs_query, metric, state_of
-from service import Service, wait_until
+from service import wait_until
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    running = Service(tmp_path_factory.mktemp("service") / "data",
-                      settings={"UNREEL_COLLECT_INTERVAL": "1s"}).start()
-    yield running
-    assert running.stop() == 0, running.log()[-3000:]
+def service(module_service):
+    return module_service(settings={"UNREEL_COLLECT_INTERVAL": "1s"}).start()
 
 
 @pytest.fixture
 def token(service) -> str:
     return service.user(f"{uuid.uuid4().hex}@example.org")
-
-
-def plant(service, key: str):
-    """A committed blob of that key: a copy of another one."""
-    target = service.data / "blobs" / key
-    template = next((service.data / "blobs" / key.split("/")[0]).rglob("meta.json"))
-    target.mkdir(parents=True)
-    shutil.copy(template.with_name("data"), target)
-    meta = json.loads(template.read_text())
-    (target / "meta.json").write_text(json.dumps(meta | {"key": key}))
-    return target
 
 
 def test_an_expired_conversion_goes_with_all_its_bytes(service, token, video):
@@ -56,18 +40,19 @@ def test_what_a_dead_attempt_left_is_collected_and_the_result_stays(service, tok
     identifier = service.upload(token, video).json["id"]
     service.wait_for(token, identifier, "ready")
     jobs_query(service, "UPDATE conversion SET attempt=7 WHERE id=?", identifier)
-    left = plant(service, f"audio/{identifier}/5")
-    wait_until(lambda: not left.exists(), what="the leavings to be collected")
+    left = f"audio/{identifier}/5"
+    service.blobs.plant(left)
+    wait_until(lambda: left not in blob_names(service), what="the leavings to be collected")
     audio = service.request("GET", f"/api/v1/conversions/{identifier}/audio", token=token)
     assert audio.status == 200
 
 
 def test_a_blob_that_no_row_knows_is_counted_and_left(service, token):
     service.upload(token, b"x")
-    unknown = plant(service, "source/01J00000000000000000000000")
+    unknown = "source/01J00000000000000000000000"
+    service.blobs.plant(unknown)
     wait_until(lambda: metric(service, "unreel_blobs_unknown") == 1, what="the gauge")
-    assert unknown.exists()
-    assert any("01J00000000000000000000000" in name for name in blob_names(service))
+    assert unknown in service.blobs.keys()
 
 
 def test_the_gauges_follow_the_table(service, token):

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from gateway_client import claims_of, resign, stopped
+from gateway_client import claims_of, resign
 from service import basic, wait_until
 
 
@@ -162,7 +162,7 @@ def test_answers_of_auth_come_through_with_their_codes(service):
 
 
 def test_people_who_are_logged_in_go_on_while_auth_is_away(service, token):
-    with stopped([service.process.pid]):  # the supervisor would start it again
+    with service.not_restarted():
         auth = service.children("auth")[0]
         os.kill(auth, 9)
         answer = wait_until(lambda: (a := service.request(

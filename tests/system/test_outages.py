@@ -8,6 +8,9 @@ import pytest
 from oracle import check_all, rows
 from service import Service, wait_until
 
+# These reach into the store's files and the file of the database.
+pytestmark = pytest.mark.one_machine
+
 
 @pytest.fixture
 def service(new_service) -> Service:

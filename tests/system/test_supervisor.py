@@ -3,9 +3,12 @@ import os
 import signal
 import subprocess
 
+import pytest
+
 from service import UNREEL, clean_environment, wait_until
 
 
+@pytest.mark.one_machine
 def test_a_killed_role_comes_back_and_its_death_is_written_down(new_service):
     service = new_service().start()
     for role in ("gateway", "auth", "converter", "notifier"):
@@ -17,6 +20,7 @@ def test_a_killed_role_comes_back_and_its_death_is_written_down(new_service):
         assert f"pid={pid} how=\"killed by signal 9 (Killed)\" was=ready" in service.log()
 
 
+@pytest.mark.one_machine
 def test_children_die_with_a_killed_supervisor(new_service):
     service = new_service().start()
     assert len(service.children()) == 5
@@ -24,6 +28,7 @@ def test_children_die_with_a_killed_supervisor(new_service):
     service.start()
 
 
+@pytest.mark.one_machine
 def test_stop_is_ordered_and_clean(new_service):
     service = new_service().start()
     assert service.stop() == 0
@@ -33,6 +38,7 @@ def test_stop_is_ordered_and_clean(new_service):
     assert all('how="exit 0"' in line for line in ended), ended
 
 
+@pytest.mark.one_machine
 def test_ctrl_c_stops_in_the_same_order(new_service):
     service = new_service().start()
     os.killpg(service.process.pid, signal.SIGINT)  # what a terminal does
@@ -43,6 +49,7 @@ def test_ctrl_c_stops_in_the_same_order(new_service):
     assert all("was=stopping" in line for line in ended), ended
 
 
+@pytest.mark.one_machine
 def test_a_second_serve_on_the_same_data_is_refused(new_service):
     service = new_service().start()
     second = subprocess.run([UNREEL, "serve", "--data", service.data, "--listen", "127.0.0.1:0"],
