@@ -23,9 +23,9 @@ enum { FORM_BYTES = 16 * 1024, IGNORED_BYTES = 4 * 1024 };
             .finish = gateway_upload_finish                                                        \
         }                                                                                          \
     }
-#define AUDIO(pattern_, end_)                                                                      \
+#define AUDIO(method_, pattern_, end_)                                                             \
     {                                                                                              \
-        .method = "GET", .pattern = (pattern_), .handler = {                                       \
+        .method = (method_), .pattern = (pattern_), .handler = {                                   \
             .end = (end_),                                                                         \
             .fill = gateway_audio_fill,                                                            \
             .finish = gateway_audio_finish                                                         \
@@ -54,13 +54,13 @@ const struct http_route gateway_routes[] = {
     PLAIN("POST", "/api/v1/conversions/{id}/retry", gateway_conversion_retry, IGNORED_BYTES),
     PLAIN("POST", "/api/v1/conversions/{id}/letter", gateway_conversion_letter, IGNORED_BYTES),
     PLAIN("POST", "/api/v1/conversions/{id}/links", gateway_link_create, IGNORED_BYTES),
-    AUDIO("/api/v1/conversions/{id}/audio", gateway_audio_get),
-    AUDIO("/d/{token}", gateway_link_get),
+    AUDIO("GET", "/api/v1/conversions/{id}/audio", gateway_audio_get),
+    AUDIO("GET", "/d/{token}", gateway_link_get),
 
     // What the predecessors' clients call.
     AUTH("POST", "/register", FORM_BYTES),
     AUTH("POST", "/login", FORM_BYTES),
     UPLOAD("/upload", gateway_upload_begin_as_predecessor),
-    AUDIO("/download", gateway_download_as_predecessor),
+    AUDIO("GET", "/download", gateway_download_as_predecessor),
 };
 const size_t gateway_routes_count = sizeof gateway_routes / sizeof gateway_routes[0];
