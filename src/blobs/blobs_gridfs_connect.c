@@ -317,6 +317,19 @@ struct blobs *gridfs_open(const char *url, struct error *err)
     return &gridfs->base;
 }
 
+// A mongod that finds no room ends, so it is never filled to the brim; and what is written stands
+// in the oplog too. What was deleted leaves room inside the server's files.
+static int64_t usable_bytes(const bson_t *statistics)
+{
+    static const int64_t most_kept_bytes = INT64_C(4) << 30;
+    int64_t total = gridfs_integer(statistics, "fsTotalSize");
+    if (total <= 0) // older servers do not say it
+        return INT64_MAX;
+    int64_t kept = total / 4 < most_kept_bytes ? total / 4 : most_kept_bytes;
+    int64_t left = total - gridfs_integer(statistics, "fsUsedSize") - kept;
+    return left <= 0 ? 0 : left / 2 + gridfs_integer(statistics, "freeStorageSize");
+}
+
 bool gridfs_ready(struct blobs *blobs, int64_t *out_free_bytes, struct error *err)
 {
     struct gridfs *gridfs = (struct gridfs *)blobs;
@@ -324,13 +337,8 @@ bool gridfs_ready(struct blobs *blobs, int64_t *out_free_bytes, struct error *er
         BCON_NEW("dbStats", BCON_INT32(1), "freeStorage", BCON_INT32(1));
     bson_t reply;
     bool is_ready = command(gridfs, statistics, "tell its free space", &reply, err);
-    if (is_ready) {
-        int64_t total = gridfs_integer(&reply, "fsTotalSize");
-        // What was deleted leaves room inside the server's files.
-        int64_t free_bytes = total - gridfs_integer(&reply, "fsUsedSize") +
-                             gridfs_integer(&reply, "freeStorageSize");
-        *out_free_bytes = total > 0 ? free_bytes : INT64_MAX;
-    }
+    if (is_ready)
+        *out_free_bytes = usable_bytes(&reply);
     bson_destroy(&reply);
     return is_ready;
 }
