@@ -3,7 +3,7 @@
 BUILD ?= build
 SANITIZED ?= build-asan
 
-.PHONY: all run test check asan format install bench image clean help dev-services dev-services-stop
+.PHONY: all run test check asan format install bench image check-deploy dev-services dev-services-stop clean help
 
 all: $(BUILD)/build.ninja ## build the release programs: build/unreel and build/unreel-media
 	ninja -C $(BUILD) unreel unreel-media
@@ -52,6 +52,10 @@ dev-services: ## start RabbitMQ, MariaDB, MongoDB and an SMTP sink; prints the s
 
 dev-services-stop: ## stop them; their data stays in data/services
 	@scripts/dev-services stop
+
+check-deploy: ## look at the image, run the compose file, check the manifests (as root)
+	scripts/setup deploy
+	/usr/bin/python3 -m pytest -q -rs -p no:cacheprovider tests/deploy
 
 install: all ## into /usr/local, or DESTDIR
 	meson install -C $(BUILD) --no-rebuild
