@@ -121,14 +121,14 @@ static bool reply_head(struct http_exchange *exchange, const struct http_file *f
 
 void http_reply_file(struct http_exchange *exchange, const struct http_file *file)
 {
-    SCOPED_FD int fd = file->fd;
-    if (exchange->answer.is_set)
+    struct http_range_result part = {0};
+    if (!exchange->answer.is_set)
+        part = decide(exchange, file);
+    if (exchange->answer.is_set || !reply_head(exchange, file, &part)) {
+        file_close(file->fd);
         return;
-    struct http_range_result part = decide(exchange, file);
-    if (!reply_head(exchange, file, &part))
-        return;
-    exchange->answer.fd = fd;
+    }
+    exchange->answer.fd = file->fd;
     exchange->answer.offset = part.offset;
     exchange->answer.length = part.length;
-    fd = -1;
 }
