@@ -1,8 +1,13 @@
 """Which mode tests run in, and what they are given.
 
-`--mode embedded|distributed|both` (both, unless said otherwise). A test that takes `service`, `new_service` or whatever depends on `mode` runs once in each; one marked
-`one_machine` is about what only `unreel serve` has, one marked `distributed` about what only a
-cluster has. A test without a service runs once, not with `--mode distributed`.
+`--mode embedded|distributed|both` (both, unless said otherwise). A test that takes `service`,
+`new_service` or whatever depends on `mode` runs once in each; one marked `one_machine` is about what
+only `unreel serve` has, one marked `distributed` about what only a cluster has. A test without a
+service runs once, not with `--mode distributed`.
+
+Most tests wait more than they work, so run-tests lets several processes share them (`-n`): the tests
+of a file and mode stay together except those that make services of their own, and what is marked
+`slow` begins first.
 """
 import os
 import sys
@@ -31,6 +36,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "release_build: says something about a release build only")
     config.addinivalue_line("markers", "one_machine: about `unreel serve` and its own stores")
     config.addinivalue_line("markers", "distributed: about roles over real servers")
+    config.addinivalue_line("markers", "slow: takes more than half a minute")
+    config.addinivalue_line("markers", "xdist_group: stays together")
 
 
 def pytest_generate_tests(metafunc):
@@ -52,10 +59,23 @@ def is_left_out(item) -> bool:
     return item.config.getoption("mode") == "distributed"
 
 
+def makes_its_own(item) -> bool:
+    """Whether it shares nothing with the other tests of its file."""
+    return "new_service" in item.fixturenames and "service" not in item.fixturenames
+
+
+def mode_of(item) -> str:
+    return item.callspec.params["mode"] if "mode" in item.fixturenames else "alone"
+
+
 def pytest_collection_modifyitems(config, items):
     left_out = [item for item in items if is_left_out(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if not makes_its_own(item):
+            item.add_marker(pytest.mark.xdist_group(f"{item.module.__name__}-{mode_of(item)}"))
 
 
 @pytest.fixture(scope="module")

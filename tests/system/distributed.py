@@ -21,7 +21,7 @@ scripts/servers.py: `RabbitMQ`, `RabbitMQCluster`, `MariaDB`, `MongoDB`, `SmtpSi
 `service.jobs.rows(sql, …)`, `service.blobs`, `service.mails(id)` look behind its back in both modes;
 oracle.check_all says whether everything is as it must be at the end.
 """
-import os
+import json
 import signal
 import subprocess
 import threading
@@ -113,7 +113,7 @@ class Distributed(Service):
         self.ended = threading.Event()
         self.roles: list[Role] = []
         self.admin_ports = []
-        self.ports = [self.port] + [free_ports(1) for _ in range(gateways - 1)]
+        self.ports += [free_ports(1) for _ in range(gateways - 1)]
         self.auth_ports = [free_ports(1) for _ in range(auths)]
         for role, number in [("gateway", 1), ("auth", 1), ("notifier", 1),
                              *(("converter", n + 1) for n in range(converters)),
@@ -228,6 +228,10 @@ class Distributed(Service):
         with self.lock:
             return [each.process.pid for each in self.roles
                     if each.is_running() and role in (None, each.role)]
+
+    def waiting_hints(self) -> dict[str, int]:
+        queues = json.loads(self.places.manage("GET", f"/api/queues/{self.places.name}"))
+        return {queue["name"]: queue.get("messages", -1) for queue in queues}
 
     @contextmanager
     def not_restarted(self):

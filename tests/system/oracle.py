@@ -70,5 +70,7 @@ def check_all(service: Service):
     check_events(service)
     check_letters(service)
     check_processes(service)
+    wait_until(lambda: not any(service.waiting_hints().values()), 60,
+               what=f"hints to be settled: {service.waiting_hints()}")
     # A mail with the same Message-ID replaces its file, so the files alone would hide a second one.
     wait_until(lambda: not leavings(service), 60, 0.5, what=f"leavings to go: {leavings(service)}")

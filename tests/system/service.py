@@ -102,6 +102,7 @@ class Service:
         self.data = data
         self.settings = settings or {}
         self.port = free_ports(1)
+        self.ports = [self.port]  # of every gateway
         self.log_path = self.data.parent / (self.data.name + ".log")
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -175,6 +176,10 @@ class Service:
     def blobs(self):
         return blobs_of(self.urls["blobs"])
 
+    def waiting_hints(self) -> dict[str, int]:
+        """How many hints nobody has settled, by topic, where the queue can tell."""
+        return {}
+
     def scratch_files(self) -> list[Path]:
         return [path for path in self.data.rglob("scratch/*")]
 
@@ -220,12 +225,13 @@ class Service:
         return self.login(email)
 
     def upload(self, token: str, content: bytes | Path, filename: str = "video.mp4",
-               fields: dict | None = None, headers: dict | None = None) -> Answer:
+               fields: dict | None = None, headers: dict | None = None,
+               port: int | None = None) -> Answer:
         if isinstance(content, Path):
             content = content.read_bytes()
         body, content_type = multipart(fields or {}, filename, content)
         return self.request("POST", "/api/v1/conversions", body,
-                            {"Content-Type": content_type, **(headers or {})}, token)
+                            {"Content-Type": content_type, **(headers or {})}, token, port)
 
     def conversion(self, token: str, identifier: str) -> dict:
         answer = self.request("GET", f"/api/v1/conversions/{identifier}", token=token)

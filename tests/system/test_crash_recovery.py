@@ -26,8 +26,10 @@ class Uploader(threading.Thread):
     def run(self):
         while self.identifier is None:
             try:
-                answer = self.service.upload(self.token, self.content, f"video {self.number}.mp4",
-                                             headers={"Idempotency-Key": f"upload-{self.number}"})
+                answer = self.service.upload(
+                    self.token, self.content, f"video {self.number}.mp4",
+                    headers={"Idempotency-Key": f"upload-{self.number}"},
+                    port=self.service.ports[self.number % len(self.service.ports)])
                 if answer.status == 201:
                     self.identifier = answer.json["id"]
             except OSError:
@@ -96,10 +98,12 @@ def check_the_end(service: Service, token: str, identifiers: list[str], kills: C
           f"{attempts} attempts and {repeated} mails begun again, {copies} mails twice; kills: {dict(kills)}")
 
 
-def test_kill_9_of_every_process_loses_nothing(new_service, media_dir):
+@pytest.mark.slow
+def test_kill_9_of_every_process_loses_nothing(mode, new_service, media_dir):
     seed = int(os.environ.get("SEED", "20"))
     video = long_video(media_dir / "minute.mp4", 90 if not is_sanitized() else 30)
-    service = new_service(settings={"UNREEL_COLLECT_INTERVAL": "2s"}).start()
+    two = {"gateways": 2, "auths": 2, "notifiers": 2} if mode == "distributed" else {}
+    service = new_service(settings={"UNREEL_COLLECT_INTERVAL": "2s"}, **two).start()
     token = service.user("anna@example.org")
     uploaders = [Uploader(service, token, video.read_bytes(), i) for i in range(UPLOADS)]
     for each in uploaders:
@@ -113,6 +117,7 @@ def test_kill_9_of_every_process_loses_nothing(new_service, media_dir):
     check_the_end(service, token, identifiers, killer.kills)
 
 
+@pytest.mark.slow
 def test_a_converter_that_was_stopped_past_its_lease_changes_nothing(new_service, media_dir):
     video = long_video(media_dir / "ten-minutes.mp4", 600 if not is_sanitized() else 120)
     service = new_service(settings={"UNREEL_COLLECT_INTERVAL": "2s"}).start()
