@@ -13,6 +13,9 @@
 enum {
     GRIDFS_CHUNK_SIZE = 255 * 1024, // the specification's default
     GRIDFS_CALL_MS = 10000,         // how long the server may work on one call
+    GRIDFS_PATIENCE_MS = 15000,     // an election with MongoDB's defaults takes 10 to 12 seconds
+    GRIDFS_PAUSE_MS = 20,
+    GRIDFS_LONGEST_PAUSE_MS = 500,
 };
 
 struct gridfs_bucket {

@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-enum {
-    PATIENCE_MS = 15000, // an election with MongoDB's defaults takes 10 to 12 seconds
-    PAUSE_MS = 20,
-    LONGEST_PAUSE_MS = 500,
-};
-
 // ---- errors ----
 
 enum { // of the server's own table of codes
@@ -170,7 +164,7 @@ static bool commit(struct gridfs *gridfs, int64_t deadline_ms, struct gridfs_fai
             failure->is_transient = false;
             return false;
         }
-        clock_sleep_ms(clock_backoff_ms(attempt, PAUSE_MS, LONGEST_PAUSE_MS));
+        clock_sleep_ms(clock_backoff_ms(attempt, GRIDFS_PAUSE_MS, GRIDFS_LONGEST_PAUSE_MS));
     }
 }
 
@@ -179,7 +173,7 @@ bool gridfs_transaction(struct gridfs *gridfs,
                                      struct gridfs_failure *failure),
                         void *context, struct error *err)
 {
-    int64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    int64_t deadline_ms = clock_monotonic_ms() + GRIDFS_PATIENCE_MS;
     for (int attempt = 1;; attempt++) {
         struct gridfs_failure failure = {.err = err};
         bson_error_t problem;
@@ -193,6 +187,6 @@ bool gridfs_transaction(struct gridfs *gridfs,
             return true;
         if (!failure.is_transient || clock_monotonic_ms() >= deadline_ms)
             return false;
-        clock_sleep_ms(clock_backoff_ms(attempt, PAUSE_MS, LONGEST_PAUSE_MS));
+        clock_sleep_ms(clock_backoff_ms(attempt, GRIDFS_PAUSE_MS, GRIDFS_LONGEST_PAUSE_MS));
     }
 }

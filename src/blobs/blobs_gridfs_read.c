@@ -2,6 +2,7 @@
 // library's own streams cannot seek.
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "blobs/blobs_digest.h"
@@ -86,6 +87,19 @@ static bool fetch(struct gridfs *gridfs, struct gridfs_window *window, int64_t f
     return is_done;
 }
 
+// Who is in the middle of a blob waits for a new primary.
+static bool fetch_patiently(struct gridfs *gridfs, struct gridfs_window *window, int64_t first,
+                            int64_t count, struct error *err)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + GRIDFS_PATIENCE_MS;
+    for (int attempt = 1; !fetch(gridfs, window, first, count, err); attempt++) {
+        if (err->kind != ERROR_UNAVAILABLE || clock_monotonic_ms() >= deadline_ms)
+            return false;
+        clock_sleep_ms(clock_backoff_ms(attempt, GRIDFS_PAUSE_MS, GRIDFS_LONGEST_PAUSE_MS));
+    }
+    return true;
+}
+
 // Moves the window to where `offset` is in it.
 static bool move(struct gridfs *gridfs, struct gridfs_window *window, int64_t offset, size_t size,
                  struct error *err)
@@ -99,7 +113,7 @@ static bool move(struct gridfs *gridfs, struct gridfs_window *window, int64_t of
         wanted = most > 0 ? most : 1;
     if (wanted > end - first)
         wanted = end - first;
-    return fetch(gridfs, window, first, wanted, err);
+    return fetch_patiently(gridfs, window, first, wanted, err);
 }
 
 ssize_t gridfs_window_read(struct gridfs *gridfs, struct gridfs_window *window, int64_t offset,

@@ -241,7 +241,11 @@ ssize_t gridfs_read_back(struct blobs *blobs, struct blob_writer *base, int64_t 
     }
     writer->window.size_bytes = begin_of(writer);
     writer->window.reads_ahead = true;
-    return gridfs_window_read((struct gridfs *)blobs, &writer->window, offset, out, size, err);
+    ssize_t got =
+        gridfs_window_read((struct gridfs *)blobs, &writer->window, offset, out, size, err);
+    if (got < 0 && err->kind == ERROR_NOT_FOUND)
+        err->kind = ERROR_CONFLICT; // another writer has begun anew
+    return got;
 }
 
 // ---- ending ----

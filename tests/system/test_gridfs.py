@@ -257,32 +257,34 @@ def test_nobody_waits_for_ever_for_a_frozen_server(tmp_path, probes, source):
         assert probe.ok("unfinished", "") == ""
 
 
-def test_uploads_outlive_the_death_of_the_primary(tmp_path, probes, source):
-    """Killed during a write, and during the commit."""
+def test_uploads_and_downloads_outlive_the_death_of_the_primary(tmp_path, probes, source):
+    """Killed during a write, a commit that reads everything back, and a read."""
+    size = 10 * BATCH + 5000
+    half = 5 * BATCH + 3
     with servers.MongoDB(tmp_path / "mongodb", members=3) as cluster:
         probe, other = probes(cluster.url("unreel")), probes(cluster.url("unreel"))
         probe.ok("make")
-        size = 10 * BATCH + 5000
-        for number, verb in enumerate(("write", "commit")):
-            key = f"source/{number}"
-            probe.ok("create", key)
-            probe.ok("write", source, 0, 5 * BATCH)
-            if verb == "commit":
-                probe.ok("write", source, 5 * BATCH, size - 5 * BATCH)
+        sha256 = put(other, "source/R", source, size)
+        for verb in ("write", "commit", "read"):
+            probe.ok("create", "source/A")
+            probe.ok("write", source, 0, half)
+            probe.ok("suspend")
+            assert probe.ok("resume", "source/A") == str(half)
+            if verb != "write":
+                probe.ok("write", source, half, size - half)
             primary = cluster.primary()
-            probe.send("commit") if verb == "commit" else probe.send(
-                "write", source, 5 * BATCH, size - 5 * BATCH)
+            probe.send(*{"write": ("write", source, half, size - half), "commit": ("commit",),
+                         "read": ("read", "source/R", tmp_path / "read")}[verb])
             time.sleep(random.random() / 10)  # before it, in the middle, or after
             primary.kill()
             kind, text = probe.answer()
-            assert kind == "ok", text
-            if verb == "write":
-                text = probe.ok("commit")
-            assert text == digest(source, size)
-            assert other.ok("stat", key) == text
-            assert other.ok("spool", key, tmp_path) == text
+            assert kind == "ok", (verb, text)
+            if verb == "read":
+                assert (tmp_path / "read").read_bytes() == source.read_bytes()[:size]
+            assert (text if verb == "commit" else probe.ok("commit")) == sha256
+            assert other.ok("spool", "source/A", tmp_path) == sha256
+            other.ok("remove", "source/A")
             primary.start()
             cluster.wait()
-        for number in range(2):
-            other.ok("remove", f"source/{number}")
+        other.ok("remove", "source/R")
         assert left_behind(connect(cluster, "unreel")) == {}
