@@ -153,7 +153,25 @@ class Server:
             os.killpg(self.process.pid, number)
 
     def freeze(self):
+        """Returns when it stands still: a signal reaches many threads one after the other."""
         self.signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 10
+        while self.is_running() and not self.stands_still() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def stands_still(self) -> bool:
+        """Whether each thread of each process of its group is stopped."""
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                if os.getpgid(int(path.name)) != self.process.pid:
+                    continue
+                states = [task.read_text().rsplit(")", 1)[1].split()[0]
+                          for task in path.glob("task/*/stat")]
+            except OSError:
+                continue  # it has ended meanwhile
+            if not set(states) <= set("TtZX"):
+                return False
+        return True
 
     def thaw(self):
         self.signal(signal.SIGCONT)
