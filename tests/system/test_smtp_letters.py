@@ -6,23 +6,22 @@ import time
 
 import pytest
 from gateway_client import form, jobs_query, send_form
-from service import Service, wait_until
+from service import Service, free_ports, wait_until
 from smtp_script import CLOSE, HANG, HOLD, SmtpScript
+
+pytestmark = pytest.mark.one_machine  # the notifier cannot tell; the tables are at hand there
 
 NOTIFIER = 2  # its place among the operators' ports
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    """One service for the tests of this file, and a server that each of them gets anew."""
-    with SmtpScript() as server:
-        service = Service(tmp_path_factory.mktemp("smtp") / "data",
-                          {"UNREEL_MAIL": f"smtp://127.0.0.1:{server.port}",
-                           "UNREEL_MAIL_FROM": "Unreel <unreel@example.org>"})
-        service.start()
-        port = server.port
-    yield service, port
-    assert service.stop() == 0, service.log()[-3000:]
+def running(module_service):
+    """One service for the tests of this file, and the port of a server that each makes anew."""
+    port = free_ports(1)
+    with SmtpScript(port=port):
+        service = module_service({"UNREEL_MAIL": f"smtp://127.0.0.1:{port}",
+                                  "UNREEL_MAIL_FROM": "Unreel <unreel@example.org>"}).start()
+    return service, port
 
 
 @pytest.fixture
