@@ -53,8 +53,13 @@ def free_ports(count: int) -> int:
 
 
 def clean_environment() -> dict:
-    """This process's environment without any setting of Unreel."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("UNREEL_")}
+    """This process's environment without any setting of Unreel.
+
+    Without its counters in shared memory, which are called by the process's number, libmongoc does
+    not complain, on standard error and before main, of those that a killed process left.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("UNREEL_")}
+    return kept | {"MONGOC_DISABLE_SHM": "1"}
 
 
 def wait_until(condition, timeout_s: float = 30, every_s: float = 0.05, what: str = "it"):

@@ -1,12 +1,11 @@
 """Wrong settings are one clear line each, and no secret is ever said."""
 import json
-import os
 import re
 import subprocess
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import pytest
 
@@ -24,14 +23,6 @@ COMMANDS = ["serve", "convert", "user", "make-key", "healthcheck", "check-config
 def run(*words, settings=None, stdin: str = "") -> subprocess.CompletedProcess:
     return subprocess.run([UNREEL, *map(str, words)], env=clean_environment() | (settings or {}),
                           input=stdin, capture_output=True, text=True, timeout=120)
-
-
-def server(name: str) -> str:
-    """The URL of a real server (scripts/run-tests); without it the test is left out."""
-    url = os.environ.get(f"UNREEL_TEST_{name}")
-    if not url:
-        pytest.skip(f"UNREEL_TEST_{name} names no server")
-    return url
 
 
 # ---- at the start ----------------------------------------------------------------------------------
@@ -156,7 +147,8 @@ def line_of(port: str, environment: dict) -> str:
 def with_password(url: str, user: str, password: str, path: str) -> str:
     """The same server with another user."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{user}:{quote(password, safe='')}@{parts.hostname}:{parts.port}/{path}"
+    account = f"{user}:{quote(password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{account}@{parts.netloc.split('@')[-1]}", path=path))
 
 
 NOBODY = [  # role, its line, setting, URL, what is said
@@ -191,15 +183,13 @@ DENIED = [
     ("auth", "accounts", "UNREEL_ACCOUNTS", "MYSQL", "Access denied for user"),
     ("notifier", "jobs", "UNREEL_JOBS", "MYSQL", "Access denied for user"),
     ("notifier", "queue", "UNREEL_QUEUE", "RABBITMQ", "the user or the password is not accepted"),
-    ("converter", "blobs", "UNREEL_BLOBS", "MONGODB", "Authentication failed"),
+    ("converter", "blobs", "UNREEL_BLOBS", "MONGODB", "MongoDB does not let this user"),
 ]
 
 
 @pytest.mark.parametrize("name,port,variable,kind,text", DENIED)
-def test_a_wrong_password_is_one_line_without_it(name, port, variable, kind, text, tmp_path):
-    url = with_password(server(kind), "unreel", "not-the-canary", "unreel")
-    if kind == "MONGODB":
-        url += "?" + urlsplit(server(kind)).query
+def test_a_wrong_password_is_one_line_without_it(name, port, variable, kind, text, servers, tmp_path):
+    url = with_password(servers[f"UNREEL_TEST_{kind}"], "unreel", "not-the-canary", "unreel")
     with role(name, tmp_path, **{variable: url}) as environment:
         assert text in line_of(port, environment)
         asked = run("check-config", "--connect", name, settings=environment)
@@ -210,8 +200,9 @@ def test_a_wrong_password_is_one_line_without_it(name, port, variable, kind, tex
             assert text in migrated.stderr and CANARY not in migrated.stderr
 
 
-def test_plain_mail_where_encryption_is_required_is_one_line(tmp_path):
-    with role("notifier", tmp_path, UNREEL_MAIL=server("SMTP") + "?tls=required") as environment:
+def test_plain_mail_where_encryption_is_required_is_one_line(servers, tmp_path):
+    url = servers["UNREEL_TEST_SMTP"] + "?tls=required"
+    with role("notifier", tmp_path, UNREEL_MAIL=url) as environment:
         assert "STARTTLS not supported" in line_of("mail", environment)
 
 
@@ -250,6 +241,7 @@ def test_a_mail_server_that_refuses_the_password_is_one_line_without_it(mail_ser
         assert "535" in line_of("mail", environment)
 
 
+@pytest.mark.one_machine
 def test_connect_says_of_each_port_that_it_answers(service):
     settings = {"UNREEL_DATA": str(service.data)}
     result = run("check-config", "--connect", settings=settings)
@@ -268,10 +260,10 @@ USER_PASSWORD = "the canary of a user"
 
 
 @contextmanager
-def mysql_database():
+def mysql_database(server: str):
     """A database of its own, whose user has a canary for a password; its URL."""
     import pymysql
-    url = urlsplit(server("MYSQL"))
+    url = urlsplit(server)
     name = "canary_" + uuid.uuid4().hex[:12]
     with pymysql.connect(host=url.hostname, port=url.port, user=url.username,
                          password=url.password) as connection, connection.cursor() as cursor:
@@ -279,17 +271,17 @@ def mysql_database():
         cursor.execute(f"CREATE USER {name}@'%%' IDENTIFIED BY 'canary/mysql@1'", ())
         cursor.execute(f"GRANT ALL ON {name}.* TO {name}@'%%'", ())
         try:
-            yield with_password(server("MYSQL"), name, "canary/mysql@1", name)
+            yield with_password(server, name, "canary/mysql@1", name)
         finally:
             cursor.execute(f"DROP DATABASE {name}")
             cursor.execute(f"DROP USER {name}@'%%'", ())
 
 
 @contextmanager
-def rabbitmq_host():
+def rabbitmq_host(server: str, management_url: str):
     """A virtual host of its own, whose user has a canary for a password; its URL."""
     import urllib.request
-    management, name = urlsplit(server("RABBITMQ_MANAGEMENT")), "canary-" + uuid.uuid4().hex[:12]
+    management, name = urlsplit(management_url), "canary-" + uuid.uuid4().hex[:12]
 
     def manage(method: str, path: str, body=None):
         request = urllib.request.Request(
@@ -303,23 +295,22 @@ def rabbitmq_host():
     manage("PUT", f"users/{name}", {"password": "canary/rabbitmq@1", "tags": ""})
     manage("PUT", f"permissions/{name}/{name}", {"configure": ".*", "write": ".*", "read": ".*"})
     try:
-        yield with_password(server("RABBITMQ"), name, "canary/rabbitmq@1", name)
+        yield with_password(server, name, "canary/rabbitmq@1", name)
     finally:
         manage("DELETE", f"vhosts/{name}")
         manage("DELETE", f"users/{name}")
 
 
 @contextmanager
-def mongodb_database():
+def mongodb_database(server: str):
     """A database of its own, whose user has a canary for a password; its URL."""
     from pymongo import MongoClient
     name = "canary_" + uuid.uuid4().hex[:12]
-    with MongoClient(server("MONGODB"), serverSelectionTimeoutMS=30000) as client:
+    with MongoClient(server, serverSelectionTimeoutMS=30000) as client:
         client[name].command("createUser", name, pwd="canary/mongodb@1",
                              roles=[{"role": "readWrite", "db": name}])
         try:
-            yield (with_password(server("MONGODB"), name, "canary/mongodb@1", name) + "?"
-                   + urlsplit(server("MONGODB")).query)
+            yield with_password(server, name, "canary/mongodb@1", name)
         finally:
             client[name].command("dropUser", name)
             client.drop_database(name)
@@ -416,7 +407,7 @@ def ask_everything(service: Service, secrets: Secrets, settings: dict):
     for password in ("canary", "another canary by hand"):
         secrets.say(run("user", "reset-password", "eve@example.org", "--password-stdin",
                         settings=settings, stdin=password + "\n"))
-    for index in range(3 + service.converters):
+    for index in range(len(service.admin_ports)):
         for path in ("/livez", "/readyz", "/metrics"):
             secrets.said.append(service.admin(index, path).body.decode())
     for pid in [service.process.pid, *service.children()]:
@@ -424,20 +415,20 @@ def ask_everything(service: Service, secrets: Secrets, settings: dict):
 
 
 @contextmanager
-def all_servers(mail_server: MailServer):
-    with mysql_database() as database, rabbitmq_host() as queue, mongodb_database() as blobs:
+def stores_with_passwords(servers: dict, mail_server: MailServer):
+    with mysql_database(servers["UNREEL_TEST_MYSQL"]) as database, \
+            mongodb_database(servers["UNREEL_TEST_MONGODB"]) as blobs, \
+            rabbitmq_host(servers["UNREEL_TEST_RABBITMQ"],
+                          servers["UNREEL_TEST_RABBITMQ_MANAGEMENT"]) as queue:
         yield {"UNREEL_JOBS": database, "UNREEL_ACCOUNTS": database, "UNREEL_QUEUE": queue,
                "UNREEL_BLOBS": blobs, "UNREEL_MAIL": mail_server.url()}
 
 
-@contextmanager
-def no_servers(mail_server: MailServer):
-    yield {}
-
-
-@pytest.mark.parametrize("servers", [no_servers, all_servers], ids=["one-machine", "servers"])
-def test_no_secret_is_said_by_anything(servers, mail_server, new_service, video, tmp_path):
-    with servers(mail_server) as urls:
+@pytest.mark.one_machine
+@pytest.mark.parametrize("has_servers", [False, True], ids=["own stores", "servers"])
+def test_no_secret_is_said_by_anything(has_servers, mail_server, new_service, video, request, tmp_path):
+    with (stores_with_passwords(request.getfixturevalue("servers"), mail_server) if has_servers
+          else nullcontext({})) as urls:
         key = tmp_path / "key"
         key.write_text(SIGNING_KEY + "\n")
         key.chmod(0o600)
@@ -459,7 +450,7 @@ def test_no_secret_is_said_by_anything(servers, mail_server, new_service, video,
         convert_and_fetch(service, token, video, mails, secrets)
         ask_everything(service, secrets, settings | {
             "UNREEL_DATA": str(service.data),
-            "UNREEL_ADMIN_LISTEN": f"127.0.0.1:{service.admin_port}"})
+            "UNREEL_ADMIN_LISTEN": f"127.0.0.1:{service.admin_ports[0]}"})
         assert service.stop() == 0
         secrets.said.append(service.log())
         assert "level=debug" in service.log()
