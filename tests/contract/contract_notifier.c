@@ -170,6 +170,23 @@ static void without_a_place_for_mails_no_letter_is_touched(void **state)
     assert_int_equal(fixture_integer(it.jobs, "SELECT SUM(attempt) FROM letter", NULL), 0);
 }
 
+static void a_server_that_is_away_costs_a_letter_no_try_for_two_days(void **state)
+{
+    (void)state;
+    char young[ID_SIZE], old[ID_SIZE];
+    fixture_ready(it.jobs, old);
+    fixture_execute(it.jobs, "UPDATE letter SET wake_at=1, created_at=1 WHERE conversion=?", old);
+    fixture_ready(it.jobs, young);
+    snprintf(it.config.mail, sizeof it.config.mail, "smtp://127.0.0.1:1");
+    start();
+    wait_for("gave_up", 1);
+    stop();
+    assert_string_equal(fixture_row(it.jobs, old).mail_state, "gave_up");
+    assert_string_equal(fixture_row(it.jobs, young).mail_state, "pending");
+    assert_int_equal(
+        fixture_integer(it.jobs, "SELECT attempt FROM letter WHERE conversion=?", young), 0);
+}
+
 static void a_sender_without_an_address_is_told_at_the_start(void **state)
 {
     (void)state;
@@ -188,6 +205,7 @@ int main(void)
         TEST(letters_that_nobody_hinted_at_are_sent_once_each),
         TEST(a_letter_that_cannot_be_written_bounces_and_holds_up_nobody),
         TEST(without_a_place_for_mails_no_letter_is_touched),
+        TEST(a_server_that_is_away_costs_a_letter_no_try_for_two_days),
         TEST(a_sender_without_an_address_is_told_at_the_start),
     };
     log_start("test", false, LOG_LEVEL_ERROR);
