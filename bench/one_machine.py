@@ -95,7 +95,7 @@ def measure_transfers(service: Service, token: str, big: Path, folder: Path) -> 
         curl("-X", "DELETE", f"http://127.0.0.1:{nginx.port}/big")
 
     try:
-        probes = [Probe(service.admin_port, "/livez", {}),
+        probes = [Probe(service.admin_ports[0], "/livez", {}),
                   Probe(service.port, "/api/v1/conversions", {"Authorization": f"Bearer {token}"})]
         upload()
         for probe in probes:

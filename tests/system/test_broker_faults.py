@@ -5,9 +5,12 @@ import statistics
 import threading
 import time
 
+import pytest
 from broker import RabbitMQ, RabbitMQCluster, VirtualHost, identifier, needs_rabbitmq
 from oracle import check_all, rows
 from service import Service, wait_until
+
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
 
 class Uploader(threading.Thread):

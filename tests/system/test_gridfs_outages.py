@@ -9,11 +9,14 @@ import time
 from pathlib import Path
 
 import pymongo
+import pytest
 from service import wait_until
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 import servers  # noqa: E402
+
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
 
 class Load:
