@@ -1,11 +1,14 @@
 """MP3s on their way out: parts, validators, names, links, and the predecessors' commands."""
 import hashlib
+import socket
 import uuid
 from urllib.parse import unquote
 
 import pytest
 
 from gateway_client import form, jobs_query, send_form, stopped
+from media import long_video
+from servers import MongoDB
 from service import basic, wait_until
 
 
@@ -126,6 +129,37 @@ def test_expired_audio_is_gone_with_its_links(service, owner, video):
     wait_until(lambda: service.request("GET", f"{path}/audio", token=owner).status == 404, what="expiry")
     assert service.request("GET", url.removeprefix(service.url)).status == 404
     assert service.request("GET", path, token=owner).status == 404
+
+
+@pytest.mark.distributed
+def test_a_download_is_cut_when_its_store_dies_and_goes_on_by_range(new_service, own_server, tmp_path):
+    store = own_server(MongoDB)
+    service = new_service(own=[store], converters=1).start()
+    token = service.user("owner@example.org")
+    video = long_video(tmp_path / "long.mp4", 60)
+    identifier = service.upload(token, video, fields={"preset": "cbr320"}).json["id"]
+    audio = service.wait_for(token, identifier, "ready")["audio"]
+    path = f"/api/v1/conversions/{identifier}/audio"
+    with socket.socket() as connection:
+        connection.settimeout(60)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 << 10)
+        connection.connect(("127.0.0.1", service.port))
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+                           .encode())
+        received = connection.recv(1000)
+        store.kill()
+        while piece := connection.recv(65536):
+            received += piece
+    first = received.partition(b"\r\n\r\n")[2]
+    assert 0 < len(first) < audio["bytes"]
+    store.restart()
+    rest = wait_until(lambda: part_from(service, path, token, len(first)), 60, what="the store")
+    assert hashlib.sha256(first + rest).hexdigest() == audio["sha256"]
+
+
+def part_from(service, path: str, token: str, offset: int) -> bytes | None:
+    answer = service.request("GET", path, headers={"Range": f"bytes={offset}-"}, token=token)
+    return answer.body if answer.status == 206 else None
 
 
 # ---- what the predecessors' clients do ----
