@@ -210,6 +210,25 @@ def test_a_transaction_moves_to_the_new_primary_as_a_whole(servers, server, open
     assert (rows(server), rows(second)) == (0, 2)
 
 
+class SmallMariaDB(MariaDB):
+    """With room for a few megabytes."""
+
+    def command(self):
+        return super().command() + ["--innodb-file-per-table=0",
+                                    "--innodb-data-file-path=ibdata1:12M:autoextend:max:20M"]
+
+
+def test_a_server_without_room_says_so(tmp_path, open_probe):
+    with SmallMariaDB(tmp_path / "small", durable=False) as small:
+        make_users_database(small)
+        small.execute("CREATE TABLE unreel.heap (id BIGINT PRIMARY KEY AUTO_INCREMENT, body LONGTEXT)")
+        probe = open_probe(url(small))
+        answers = [probe.tell("execute INSERT INTO heap (body) VALUES (REPEAT('x', 1000000))")
+                   for _ in range(30)]
+        assert "ok 1" in answers and answers[-1].startswith("error no_space"), answers[-1]
+        assert probe.text("SELECT COUNT(*) > 0 FROM heap") == "1"
+
+
 def test_the_rights_that_the_manual_names_are_enough_to_migrate(server, tmp_path):
     server.execute("CREATE DATABASE IF NOT EXISTS fresh; "
                    f"CREATE OR REPLACE USER migrate@'%' IDENTIFIED BY '{PASSWORD}'; "
