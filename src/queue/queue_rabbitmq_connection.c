@@ -55,7 +55,7 @@ static const char *virtual_host(const struct rabbitmq *rabbitmq)
 struct timeval rabbitmq_left(int64_t deadline_ms)
 {
     int left_ms = clock_left_ms(deadline_ms);
-    return (struct timeval){.tv_sec = left_ms / 1000, .tv_usec = left_ms % 1000 * 1000};
+    return (struct timeval){.tv_sec = left_ms / 1000, .tv_usec = left_ms % 1000 * 1000L};
 }
 
 // ---- what the library and the broker say ----
@@ -242,12 +242,11 @@ static void forget_connection(struct rabbitmq *rabbitmq)
     rabbitmq->connection_number = number;
 }
 
-static void back_off(struct rabbitmq *rabbitmq, const struct error *err)
+static void back_off(struct rabbitmq *rabbitmq)
 {
     rabbitmq->failures++;
     rabbitmq->retry_at_ms = clock_monotonic_ms() +
                             clock_backoff_ms(rabbitmq->failures, BACKOFF_BASE_MS, BACKOFF_CAP_MS);
-    text_copy(rabbitmq->trouble, sizeof rabbitmq->trouble, err->text);
 }
 
 // A quorum queue that is deleted and at once made anew can count a hint as delivered that never
@@ -292,7 +291,8 @@ bool rabbitmq_keep_connected(struct rabbitmq *rabbitmq, int64_t deadline_ms, str
         forget_connection(rabbitmq);
         rabbitmq->host = (rabbitmq->host + 1) % count;
     }
-    back_off(rabbitmq, &reason);
+    back_off(rabbitmq);
+    text_copy(rabbitmq->trouble, sizeof rabbitmq->trouble, reason.text);
     *err = reason;
     return false;
 }
@@ -314,14 +314,15 @@ bool rabbitmq_lose(struct rabbitmq *rabbitmq, struct error *err, const char *for
     if (was_good)
         rabbitmq->failures = 0;
     else
-        back_off(rabbitmq, err);
+        back_off(rabbitmq);
+    text_copy(rabbitmq->trouble, sizeof rabbitmq->trouble, err->text);
     return false;
 }
 
 void rabbitmq_disconnect(struct rabbitmq *rabbitmq)
 {
     if (rabbitmq->connection != NULL && !rabbitmq->is_blocked && rabbitmq->awaited_tag == 0) {
-        struct timeval short_time = {.tv_usec = GOODBYE_MS * 1000};
+        struct timeval short_time = {.tv_usec = GOODBYE_MS * 1000L};
         amqp_set_rpc_timeout(rabbitmq->connection, &short_time);
         amqp_connection_close(rabbitmq->connection, AMQP_REPLY_SUCCESS);
     }
