@@ -144,6 +144,16 @@ const char *gridfs_text(const bson_t *document, const char *path)
 
 // ---- transactions ----
 
+// Looks for a primary already.
+static bool begin(struct gridfs *gridfs, struct gridfs_failure *failure)
+{
+    const bson_t no_reply = BSON_INITIALIZER;
+    bson_error_t problem;
+    return mongoc_client_session_start_transaction(gridfs->session, gridfs->transaction,
+                                                   &problem) ||
+           fail(failure, &problem, &no_reply, "begin a transaction");
+}
+
 // Where it is not known whether it happened, asking again gives the same answer: the server
 // remembers the session's last transaction, and so does the next primary if it has it.
 static bool commit(struct gridfs *gridfs, int64_t deadline_ms, struct gridfs_failure *failure)
@@ -152,13 +162,14 @@ static bool commit(struct gridfs *gridfs, int64_t deadline_ms, struct gridfs_fai
         bson_t reply;
         bson_error_t problem;
         bool is_done = mongoc_client_session_commit_transaction(gridfs->session, &reply, &problem);
+        bool is_undone = mongoc_error_has_label(&reply, "TransientTransactionError");
         bool is_unknown = mongoc_error_has_label(&reply, "UnknownTransactionCommitResult");
         if (!is_done)
             fail(failure, &problem, &reply, "commit");
         bson_destroy(&reply);
         if (is_done)
             return true;
-        if (!is_unknown)
+        if (is_undone || (!is_unknown && !failure->is_transient))
             return false;
         if (clock_monotonic_ms() >= deadline_ms) {
             failure->is_transient = false;
@@ -176,15 +187,11 @@ bool gridfs_transaction(struct gridfs *gridfs,
     int64_t deadline_ms = clock_monotonic_ms() + GRIDFS_PATIENCE_MS;
     for (int attempt = 1;; attempt++) {
         struct gridfs_failure failure = {.err = err};
-        bson_error_t problem;
-        if (!mongoc_client_session_start_transaction(gridfs->session, gridfs->transaction,
-                                                     &problem))
-            return gridfs_set_error(err, &problem, "begin a transaction");
-        bool is_worked = work(gridfs, context, &failure);
-        if (!is_worked)
-            mongoc_client_session_abort_transaction(gridfs->session, NULL);
-        else if (commit(gridfs, deadline_ms, &failure))
+        bool is_worked = begin(gridfs, &failure) && work(gridfs, context, &failure);
+        if (is_worked && commit(gridfs, deadline_ms, &failure))
             return true;
+        if (mongoc_client_session_in_transaction(gridfs->session))
+            mongoc_client_session_abort_transaction(gridfs->session, NULL);
         if (!failure.is_transient || clock_monotonic_ms() >= deadline_ms)
             return false;
         clock_sleep_ms(clock_backoff_ms(attempt, GRIDFS_PAUSE_MS, GRIDFS_LONGEST_PAUSE_MS));
