@@ -4,11 +4,12 @@
 #include "base/log.h"
 #include "base/stop.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
-enum { CHECKS_LIMIT = 8, STOP_LOOK_MS = 1000 };
+enum { CHECKS_LIMIT = 8, STOP_LOOK_MS = 1000, HEAPS = 2 };
 
 static enum log_level level_of(const char *name)
 {
@@ -44,6 +45,7 @@ int role_run(const struct role *role, const struct config *config)
     log_start(role->name, strcmp(config->log, "json") == 0, level_of(config->log_level));
     stop_install();
     raise_descriptor_limit(role, config);
+    mallopt(M_ARENA_MAX, HEAPS); // one a thread would each keep what uploads left in it
     if (!role->start(config, &state, &err)) {
         log_error("cannot start", LOG_TEXT("reason", err.text));
         return 1;
