@@ -15,6 +15,7 @@ from pathlib import Path
 from podman import CACHE, ENVIRONMENT, command, inspect
 
 CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -48,7 +49,8 @@ class Docker:
             ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c",
              f"ip link set lo up; exec dockerd --data-root {CACHE}/docker --exec-root {self.folder}/run"
              f" --pidfile {self.folder}/pid --host $DOCKER_HOST --default-ulimit nofile={files}:{files}"],
-            env=self.environment, stdout=self.log, stderr=self.log, start_new_session=True)
+            env=self.environment, stdout=self.log, stderr=self.log, start_new_session=True,
+            preexec_fn=_end_with_parent)
         deadline = time.monotonic() + 60
         while self.run("docker", "info", check=False).returncode != 0:
             assert self.process.poll() is None and time.monotonic() < deadline, \
@@ -109,6 +111,10 @@ class Docker:
                 yield
             finally:
                 _enter(own)
+
+
+def _end_with_parent():
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _enter(namespace):

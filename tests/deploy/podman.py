@@ -34,7 +34,7 @@ network_backend = "netavark"
 [storage]
 driver = "overlay"
 graphroot = "{CACHE}/containers"
-runroot = "/run/unreel-tests/containers"
+runroot = "/run/unreel-tests{CACHE}"
 """)
     return {"CONTAINERS_CONF": str(folder / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"), "ENGINE": "podman"}
