@@ -558,6 +558,7 @@ class Mongod(Server):
                 str(self.folder / "data"), "--port", str(self.port), "--bind_ip", HOST,
                 "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64",
                 "--setParameter", "diagnosticDataCollectionEnabled=false",
+                "--setParameter", "enableTestCommands=1",  # failCommand, for faults on demand
                 # What a killed process left in the middle of a transaction is in nobody's way.
                 "--setParameter", "transactionLifetimeLimitSeconds=2",
                 "--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]

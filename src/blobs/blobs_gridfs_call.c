@@ -186,14 +186,17 @@ bool gridfs_transaction(struct gridfs *gridfs,
 {
     int64_t deadline_ms = clock_monotonic_ms() + GRIDFS_PATIENCE_MS;
     for (int attempt = 1;; attempt++) {
-        struct gridfs_failure failure = {.err = err};
+        struct error problem = {0}; // forgotten if the next attempt succeeds
+        struct gridfs_failure failure = {.err = &problem};
         bool is_worked = begin(gridfs, &failure) && work(gridfs, context, &failure);
         if (is_worked && commit(gridfs, deadline_ms, &failure))
             return true;
         if (mongoc_client_session_in_transaction(gridfs->session))
             mongoc_client_session_abort_transaction(gridfs->session, NULL);
-        if (!failure.is_transient || clock_monotonic_ms() >= deadline_ms)
+        if (!failure.is_transient || clock_monotonic_ms() >= deadline_ms) {
+            *err = problem;
             return false;
+        }
         clock_sleep_ms(clock_backoff_ms(attempt, GRIDFS_PAUSE_MS, GRIDFS_LONGEST_PAUSE_MS));
     }
 }

@@ -92,12 +92,16 @@ static bool fetch_patiently(struct gridfs *gridfs, struct gridfs_window *window,
                             int64_t count, struct error *err)
 {
     int64_t deadline_ms = clock_monotonic_ms() + GRIDFS_PATIENCE_MS;
-    for (int attempt = 1; !fetch(gridfs, window, first, count, err); attempt++) {
-        if (err->kind != ERROR_UNAVAILABLE || clock_monotonic_ms() >= deadline_ms)
+    for (int attempt = 1;; attempt++) {
+        struct error problem = {0}; // forgotten if the next attempt succeeds
+        if (fetch(gridfs, window, first, count, &problem))
+            return true;
+        if (problem.kind != ERROR_UNAVAILABLE || clock_monotonic_ms() >= deadline_ms) {
+            *err = problem;
             return false;
+        }
         clock_sleep_ms(clock_backoff_ms(attempt, GRIDFS_PAUSE_MS, GRIDFS_LONGEST_PAUSE_MS));
     }
-    return true;
 }
 
 // Moves the window to where `offset` is in it.

@@ -1,6 +1,7 @@
 // One handle of a blob store with one writer, moved by lines on standard input, for tests that do
 // something to the server between two calls. Usage: blobs-probe URL. Answers
-// `ok|KIND MILLISECONDS RESIDENT_KIB TEXT`, KIND being that of the error.
+// `ok|KIND MILLISECONDS RESIDENT_KIB TEXT`, KIND being that of the error; `unclean` is a success
+// that left an error behind.
 //
 //   make, ready                  ready says how much is free
 //   create KEY, resume KEY       resume says at which offset
@@ -142,8 +143,11 @@ int main(int count, char **arguments)
         buf_clear(&text);
         int64_t start_ms = clock_monotonic_ms();
         bool is_done = obey(verb, one, two, three, &err);
-        printf("%s %" PRId64 " %ld %s\n", is_done ? "ok" : error_kind_name(err.kind),
-               clock_monotonic_ms() - start_ms, resident_kib(), is_done ? text.bytes : err.text);
+        const char *kind = error_kind_name(err.kind);
+        if (is_done)
+            kind = err.kind == ERROR_NONE ? "ok" : "unclean";
+        printf("%s %" PRId64 " %ld %s\n", kind, clock_monotonic_ms() - start_ms, resident_kib(),
+               is_done ? text.bytes : err.text);
     }
     blob_abort(blobs, writer);
     blobs_close(blobs);

@@ -217,6 +217,38 @@ def test_memory_stays_flat(server, database, probes, source, tmp_path):
     assert int(probe.resident_kib) - before < 16 * 1024
 
 
+FAULTS = {  # what the server does to the next calls
+    "conflict": (3, {"failCommands": ["insert"], "errorCode": 112,
+                     "errorLabels": ["TransientTransactionError"]}),
+    "commit-lost": (3, {"failCommands": ["commitTransaction"], "closeConnection": True}),
+    "commit-not-yet-safe": (3, {"failCommands": ["commitTransaction"], "writeConcernError":
+                                {"code": 64, "errmsg": "waiting for replication timed out"}}),
+    "commit-undone": (1, {"failCommands": ["commitTransaction"], "errorCode": 251,
+                          "errorLabels": ["TransientTransactionError"]}),
+    "read-too-slow": (3, {"failCommands": ["find"], "errorCode": 50}),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_passing_fault_leaves_no_error(server, database, probes, source, tmp_path, fault):
+    times, data = FAULTS[fault]
+    half, size = 5 * BATCH + 3, 7 * BATCH + 4567
+    probe = probes(server.url(database))
+    probe.ok("create", "source/A")
+    probe.ok("write", source, 0, half)
+    probe.ok("suspend")
+    probe.ok("resume", "source/A")
+    with server.members[0].client() as client:
+        for verb in (("write", source, half, size - half), ("commit",)):
+            client.admin.command("configureFailPoint", "failCommand", data=data,
+                                 mode={"times": times})
+            probe.ok(*verb)
+        client.admin.command("configureFailPoint", "failCommand", mode="off")
+    assert probe.ok("spool", "source/A", tmp_path) == digest(source, size)
+    probe.ok("remove", "source/A")
+    assert left_behind(connect(server, database)) == {}
+
+
 def test_an_unfinished_blob_outlives_the_server(tmp_path, probes, source):
     with servers.MongoDB(tmp_path / "mongodb") as server:
         probe = probes(server.url("unreel"))
