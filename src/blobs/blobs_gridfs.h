@@ -110,7 +110,8 @@ bool gridfs_release(struct gridfs *gridfs, const struct gridfs_claim *claim,
 // Deletes the chunks from number `first` on.
 bool gridfs_cut(struct gridfs *gridfs, const struct gridfs_claim *claim, int64_t first,
                 struct error *err);
-// Deletes the file and its chunks, then the marker.
+// Deletes the file and its chunks, then the marker. Cut off on its way, it leaves the marker of a
+// blob without a byte.
 bool gridfs_clear(struct gridfs *gridfs, const struct gridfs_claim *claim, struct error *err);
 bool gridfs_is_committed(struct gridfs *gridfs, const char *key, bool *out, struct error *err);
 

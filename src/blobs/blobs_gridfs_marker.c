@@ -117,7 +117,7 @@ static bool delete_some(struct gridfs *gridfs, void *context, struct gridfs_fail
                        failure))
         return false;
     return cut->is_all && cut->is_last ? gridfs_release(gridfs, claim, failure)
-                                       : gridfs_touch(gridfs, claim, -1, failure);
+                                       : gridfs_touch(gridfs, claim, cut->is_all ? 0 : -1, failure);
 }
 
 // The number of the last chunk, -1 where there is none.

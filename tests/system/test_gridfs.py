@@ -179,6 +179,24 @@ def test_a_removal_that_was_cut_off_is_found_and_finished(server, database, prob
     assert left_behind(inside) == {}
 
 
+def test_an_abort_that_was_cut_off_leaves_nothing_to_go_on_with(server, database, probes, source):
+    probe = probes(server.url(database))
+    probe.ok("create", "source/A")
+    for _ in range(13):  # more chunks than go in one transaction
+        probe.ok("write", source, 0, 10 * BATCH)
+    with server.members[0].client() as client:
+        client.admin.command("configureFailPoint", "failCommand", mode={"skip": 1}, data={
+            "failCommands": ["commitTransaction"], "errorCode": 20})
+        probe.ok("abort")
+        client.admin.command("configureFailPoint", "failCommand", mode="off")
+    assert probe.ok("unfinished", "source/").split() == ["source/A"]
+    assert probe.ok("resume", "source/A") == "0"
+    probe.ok("write", source, 0, BATCH + 5)
+    assert probe.ok("commit") == digest(source, BATCH + 5)
+    probe.ok("remove", "source/A")
+    assert left_behind(connect(server, database)) == {}
+
+
 def test_a_damaged_blob_is_never_given_out(server, database, probes, source, tmp_path):
     probe, inside = probes(server.url(database)), connect(server, database)
     put(probe, "source/A", source, 2 * BATCH)
