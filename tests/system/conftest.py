@@ -68,6 +68,7 @@ def mode_of(item) -> str:
     return item.callspec.params["mode"] if "mode" in item.fixturenames else "alone"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(config, items):
     left_out = [item for item in items if is_left_out(item)]
     config.hook.pytest_deselected(items=left_out)
