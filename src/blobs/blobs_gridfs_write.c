@@ -4,11 +4,19 @@
 #include "base/text.h"
 #include "blobs/blobs_gridfs.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-// Bytes that a writer holds back. One chunk at a time is half as fast, eight are no faster.
-enum { BATCH_CHUNKS = 4, BATCH_BYTES = BATCH_CHUNKS * GRIDFS_CHUNK_SIZE };
+// Bytes that a writer holds back. One chunk at a time is half as fast, eight are no faster. A crowd
+// of writers keeps the server busy with one chunk each, and must fit into memory.
+enum {
+    BATCH_CHUNKS = 4,
+    BATCH_BYTES = BATCH_CHUNKS * GRIDFS_CHUNK_SIZE,
+    CROWD = 32,
+};
+
+static atomic_int writers_count; // of this process
 
 struct gridfs_writer {
     struct blob_writer base;
@@ -24,6 +32,7 @@ struct gridfs_writer {
 
 static void free_writer(struct gridfs_writer *writer)
 {
+    writers_count--;
     bson_destroy(writer->about);
     free(writer->window.bytes);
     free(writer->bytes);
@@ -35,6 +44,7 @@ static void free_writer(struct gridfs_writer *writer)
 static struct gridfs_writer *make_writer(const struct gridfs_claim *claim, bson_t *about)
 {
     struct gridfs_writer *writer = alloc_zeroed(1, sizeof *writer);
+    writers_count++;
     writer->claim = *claim;
     writer->about = about;
     return writer;
@@ -196,19 +206,35 @@ static bool store_and_touch(struct gridfs *gridfs, void *context, struct gridfs_
            gridfs_touch(gridfs, &writer->claim, stored_bytes, failure);
 }
 
-static size_t take_bytes(struct gridfs_writer *writer, const void *bytes, size_t size)
+// At how many bytes the writer stores: whole chunks, and more than it holds.
+static size_t batch_bytes(const struct gridfs_writer *writer)
 {
-    size_t piece = BATCH_BYTES - writer->filled;
-    if (piece > size)
-        piece = size;
-    if (writer->filled + piece > writer->capacity) {
-        size_t chunks = (writer->filled + piece + GRIDFS_CHUNK_SIZE - 1) / GRIDFS_CHUNK_SIZE;
-        writer->capacity = chunks * GRIDFS_CHUNK_SIZE;
+    size_t begun = (writer->filled / GRIDFS_CHUNK_SIZE + 1) * GRIDFS_CHUNK_SIZE;
+    return writers_count > CROWD ? begun : BATCH_BYTES;
+}
+
+static size_t take_bytes(struct gridfs_writer *writer, const void *bytes, size_t size, size_t limit)
+{
+    size_t piece = limit - writer->filled < size ? limit - writer->filled : size;
+    size_t needed = writer->filled + piece;
+    if (needed > writer->capacity) {
+        size_t twice = 2 * writer->capacity < limit ? 2 * writer->capacity : limit;
+        writer->capacity = needed > twice ? needed : twice;
         writer->bytes = alloc_resize(writer->bytes, writer->capacity);
     }
     memcpy(writer->bytes + writer->filled, bytes, piece);
     writer->filled += piece;
     return piece;
+}
+
+static void forget_stored(struct gridfs_writer *writer)
+{
+    writer->first += (int64_t)(writer->filled / GRIDFS_CHUNK_SIZE);
+    writer->filled = writer->stored_tail = 0;
+    if (writers_count > CROWD) {
+        free(TAKE(writer->bytes));
+        writer->capacity = 0;
+    }
 }
 
 bool gridfs_write(struct blobs *blobs, struct blob_writer *base, const void *bytes, size_t size,
@@ -217,13 +243,13 @@ bool gridfs_write(struct blobs *blobs, struct blob_writer *base, const void *byt
     struct gridfs *gridfs = (struct gridfs *)blobs;
     struct gridfs_writer *writer = (struct gridfs_writer *)base;
     for (size_t at = 0; at < size;) {
-        at += take_bytes(writer, (const uint8_t *)bytes + at, size - at);
-        if (writer->filled < BATCH_BYTES)
+        size_t limit = batch_bytes(writer);
+        at += take_bytes(writer, (const uint8_t *)bytes + at, size - at, limit);
+        if (writer->filled < limit)
             continue;
         if (!gridfs_transaction(gridfs, store_and_touch, writer, err))
             return false;
-        writer->first += BATCH_CHUNKS;
-        writer->filled = writer->stored_tail = 0;
+        forget_stored(writer);
     }
     return true;
 }

@@ -1,5 +1,5 @@
-// One handle of a blob store with one writer, moved by lines on standard input, for tests that do
-// something to the server between two calls. Usage: blobs-probe URL. Answers
+// One handle of a blob store with one writer, or a crowd of them, moved by lines on standard input,
+// for tests that do something to the server between two calls. Usage: blobs-probe URL. Answers
 // `ok|KIND MILLISECONDS RESIDENT_KIB TEXT`, KIND being that of the error; `unclean` is a success
 // that left an error behind.
 //
@@ -7,10 +7,10 @@
 //   create KEY, resume KEY       resume says at which offset
 //   write FILE OFFSET SIZE       so many bytes of the file, in pieces of 64 KiB
 //   suspend, commit, abort       commit says the SHA-256
-//   stat KEY, remove KEY
-//   read KEY FILE                into a file, in pieces of 64 KiB
-//   spool KEY FOLDER             by blobs_open_fd
-//   list PREFIX, unfinished PREFIX
+//   crowd COUNT FILE SIZE        so many more writers, of source/1, source/2, …, which write by
+//   turns disperse                     commits them and says each one's SHA-256 stat KEY, remove
+//   KEY read KEY FILE                into a file, in pieces of 64 KiB spool KEY FOLDER by
+//   blobs_open_fd list PREFIX, unfinished PREFIX
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -24,11 +24,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE_SIZE = 64 * 1024 };
+enum { PIECE_SIZE = 64 * 1024, CROWD_LIMIT = 100 };
 
 static const char *url;
 static struct blobs *blobs;
 static struct blob_writer *writer;
+static struct blob_writer *crowd[CROWD_LIMIT];
+static size_t crowd_count;
 static struct buf text; // of the answer
 static char piece[PIECE_SIZE];
 
@@ -57,6 +59,39 @@ static bool write_file(const char *path, int64_t offset, int64_t size, struct er
         offset += got;
     }
     return true;
+}
+
+static bool gather(size_t count, const char *path, int64_t size, struct error *err)
+{
+    SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    for (; crowd_count < count; crowd_count++) {
+        char key[BLOB_KEY_SIZE];
+        snprintf(key, sizeof key, "source/%zu", crowd_count + 1);
+        crowd[crowd_count] = blobs_create(blobs, key, &about, err);
+        if (crowd[crowd_count] == NULL)
+            return false;
+    }
+    for (int64_t offset = 0; offset < size;) {
+        size_t wanted = size - offset < PIECE_SIZE ? (size_t)(size - offset) : PIECE_SIZE;
+        ssize_t got = file_read_at(fd, piece, wanted, offset, err);
+        for (size_t i = 0; i < count; i++)
+            if (got <= 0 || !blob_write(blobs, crowd[i], piece, (size_t)got, err))
+                return false;
+        offset += got;
+    }
+    return true;
+}
+
+static bool disperse(struct error *err)
+{
+    struct blob_info info;
+    bool is_well = true;
+    while (crowd_count > 0 && is_well) {
+        is_well = blob_commit(blobs, TAKE(crowd[crowd_count - 1]), &info, err);
+        crowd_count--;
+        buf_printf(&text, "%s ", info.sha256);
+    }
+    return is_well;
 }
 
 static bool read_to_file(const char *key, const char *path, struct error *err)
@@ -113,6 +148,11 @@ static bool obey(const char *verb, const char *one, const char *two, const char 
     if (strcmp(verb, "write") == 0 && text_parse_integer(two, 0, INT64_MAX, &offset) &&
         text_parse_integer(three, 0, INT64_MAX, &size))
         return write_file(one, offset, size, err);
+    if (strcmp(verb, "crowd") == 0 && text_parse_integer(one, 1, CROWD_LIMIT, &offset) &&
+        text_parse_integer(three, 0, INT64_MAX, &size))
+        return gather((size_t)offset, two, size, err);
+    if (strcmp(verb, "disperse") == 0)
+        return disperse(err);
     if (writer != NULL && strchr("sca", verb[0]) != NULL && one[0] == '\0')
         return give_back(verb, err);
     if (strcmp(verb, "stat") == 0)
@@ -150,6 +190,8 @@ int main(int count, char **arguments)
                is_done ? text.bytes : err.text);
     }
     blob_abort(blobs, writer);
+    while (crowd_count > 0)
+        blob_abort(blobs, crowd[--crowd_count]);
     blobs_close(blobs);
     buf_finish(&text);
     return 0;

@@ -218,6 +218,26 @@ def test_a_wrong_password_is_said_without_saying_it(server, database, probes):
     assert "check the user, the password" in text
 
 
+def test_in_a_crowd_each_writer_holds_back_one_chunk_at_most(server, database, probes, source):
+    probe, inside = probes(server.url(database)), connect(server, database)["videos.unfinished"]
+    probe.ok("create", "source/A")
+    probe.ok("write", source, 0, 2 * CHUNK + 500)
+    assert inside.find_one()["bytes"] == 0
+    size = 3 * CHUNK + 1000
+    probe.ok("crowd", 40, source, size)
+    assert {key.get("bytes") for key in inside.find({"_id": {"$ne": "source/A"}})} == {3 * CHUNK}
+    # Who held back more before the crowd came gives it away with its next whole chunk.
+    probe.ok("write", source, 2 * CHUNK + 500, CHUNK)
+    assert inside.find_one({"_id": "source/A"})["bytes"] == 3 * CHUNK
+    assert probe.ok("disperse").split() == [digest(source, size)] * 40
+    probe.ok("write", source, 3 * CHUNK + 500, 3 * CHUNK)
+    assert inside.find_one()["bytes"] == 3 * CHUNK
+    assert probe.ok("commit") == digest(source, 6 * CHUNK + 500)
+    files = gridfs.GridFSBucket(connect(server, database), "videos")
+    assert files.open_download_stream("source/A").read() == source.read_bytes()[:6 * CHUNK + 500]
+    assert files.open_download_stream("source/40").read() == source.read_bytes()[:size]
+
+
 @pytest.mark.release_build
 def test_memory_stays_flat(server, database, probes, source, tmp_path):
     probe = probes(server.url(database))
