@@ -151,6 +151,9 @@ bool url_parse(const char *text, struct url *out, struct error *err)
     if (strchr(rest, '#') != NULL)
         return error_set(err, ERROR_INVALID, "'#' is written %%23");
     const char *at = memrchr(text, '@', authority_size);
+    if (at == NULL && strchr(rest, '@') != NULL)
+        return error_set(err, ERROR_INVALID,
+                         "'@' behind the host is %%40; '/' and '?' in a password are %%2F, %%3F");
     if (at != NULL) {
         if (!parse_user(text, (size_t)(at - text), out, err))
             return false;

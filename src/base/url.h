@@ -34,7 +34,8 @@ struct url {
     size_t parameter_count;
 };
 
-// INVALID, with what is wrong, for anything else; also for control characters and an encoded NUL.
+// INVALID, with what is wrong, for anything else; also for control characters and an encoded NUL,
+// and for '@' in path or parameters alone: what stands before it would be a password cut in two.
 bool url_parse(const char *text, struct url *out, struct error *err);
 
 // The value of a parameter, or NULL.

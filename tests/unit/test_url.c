@@ -95,6 +95,8 @@ static void what_is_no_url_is_refused_without_telling_the_password(void **state)
         "mysql://user:hunter2@host/db?tls",
         "mysql://user:hunter2@host/db?=off",
         "mysql://user:hunter2@host/db#part",
+        "smtp://user:25/hunter2@host",
+        "smtp://user:25?hunter2=x@host",
         "mysql://host/db?a=1&b=2&c=3&d=4&e=5&f=6&g=7&h=8&i=9",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
