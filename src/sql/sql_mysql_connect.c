@@ -38,6 +38,9 @@ struct session_step {
 static const struct session_step session_steps[] = {
     {"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", false},
     {"SET SESSION autocommit=1, " STRICT_MODE, false},
+    // A Galera node without its cluster takes all of the above, but no work.
+    {"START TRANSACTION", false},
+    {"ROLLBACK", false},
 };
 static const struct session_step ordinary_steps[] = {
     {"SET SESSION innodb_lock_wait_timeout=2, lock_wait_timeout=2", false},
@@ -141,7 +144,8 @@ static bool take_steps(MYSQL *connection, const struct session_step *steps, size
 static bool set_up_session(MYSQL *connection, enum sql_mysql_patience patience, struct error *err)
 {
     bool is_migrating = patience == SQL_MYSQL_MIGRATING;
-    return take_steps(connection, session_steps, 2, err) &&
+    return take_steps(connection, session_steps, sizeof session_steps / sizeof *session_steps,
+                      err) &&
            take_steps(connection, is_migrating ? migrating_steps : ordinary_steps, 3, err);
 }
 

@@ -9,7 +9,7 @@ import pytest
 from service import BUILD, UNREEL, clean_environment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-from servers import MariaDB, ServerError  # noqa: E402
+from servers import MariaDB, ServerError, free_port  # noqa: E402
 
 PASSWORD = "canary-5f0b"
 
@@ -208,6 +208,37 @@ def test_a_transaction_moves_to_the_new_primary_as_a_whole(servers, server, open
     assert probe.tell("go on") == "ok"
     server.start()
     assert (rows(server), rows(second)) == (0, 2)
+
+
+class Galera(MariaDB):
+    """The only node of a cluster."""
+
+    def command(self):
+        return super().command() + [
+            "--wsrep-on=ON", "--wsrep-provider=/usr/lib/galera/libgalera_smm.so",
+            "--wsrep-cluster-address=gcomm://", "--wsrep-node-address=127.0.0.1",
+            "--wsrep-sst-method=skip", "--binlog-format=ROW", "--innodb-autoinc-lock-mode=2",
+            f"--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:{free_port()}"]
+
+    def leave(self):
+        """For a cluster that nobody else is in: the node still connects whoever comes and is not
+        read-only, but answers to little more than SHOW and SET."""
+        self.execute("SET GLOBAL wsrep_cluster_address='gcomm://127.0.0.1:1?pc.wait_prim=no'")
+        assert "non-Primary" in self.execute("SHOW STATUS LIKE 'wsrep_cluster_status'")
+
+
+def test_a_galera_node_without_its_cluster_is_left(servers, tmp_path, open_probe):
+    second = servers[1]
+    with Galera(tmp_path / "galera", durable=False) as galera:
+        make_users_database(galera)
+        probe = open_probe(url(galera, second))
+        assert probe.text("SELECT @@port") == str(galera.port)
+        galera.leave()
+        assert probe.text_soon("SELECT COUNT(*) >= 0 FROM thing") == "1"
+        assert probe.text("SELECT @@port") == str(second.port)
+        alone = open_probe(url(galera)).opened
+        assert_unavailable(alone)
+        assert "WSREP" in alone, alone
 
 
 class SmallMariaDB(MariaDB):
