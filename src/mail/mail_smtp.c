@@ -59,6 +59,11 @@ static bool parse(const char *text, struct url *out, struct error *err)
         return error_set(err, ERROR_INVALID, "a path means nothing here");
     if (tls != NULL && strcmp(tls, "off") != 0 && strcmp(tls, "required") != 0)
         return error_set(err, ERROR_INVALID, "tls is off or required");
+    const char *tls_ca = url_parameter(out, "tls-ca");
+    if (tls_ca != NULL && !wants_tls(out))
+        return error_set(err, ERROR_INVALID, "tls-ca needs tls=required");
+    if (tls_ca != NULL && tls_ca[0] == '\0')
+        return error_set(err, ERROR_INVALID, "tls-ca needs the name of a file");
     if (out->user[0] != '\0' && out->password[0] == '\0')
         return error_set(err, ERROR_INVALID, "the user has no password");
     if (out->user[0] != '\0' && !wants_tls(out) && !url_is_loopback(out->hosts[0].name))

@@ -66,9 +66,10 @@ static bool check_tls(const struct url *url, struct error *err)
     if (tls && strcmp(tls, "off") != 0 && strcmp(tls, "required") != 0 &&
         strcmp(tls, "verify") != 0)
         return error_set(err, ERROR_INVALID, "mysql: tls is one of off, required, verify");
-    if (url_parameter(url, "tls-ca") && (!tls || strcmp(tls, "verify") != 0))
+    const char *ca = url_parameter(url, "tls-ca");
+    if (ca && (!tls || strcmp(tls, "verify") != 0))
         return error_set(err, ERROR_INVALID, "mysql: tls-ca needs tls=verify");
-    return true;
+    return !ca || ca[0] || error_set(err, ERROR_INVALID, "mysql: tls-ca needs the name of a file");
 }
 
 bool sql_mysql_parse(const char *text, struct url *out, struct error *err)

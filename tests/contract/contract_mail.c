@@ -320,6 +320,10 @@ static void the_form_of_a_url_is_checked_without_asking_the_server(void **state)
         "smtps://mail.example.org?tls=off",
         "smtp://secret@mail.example.org",
         "smtp://me:secret@mail.example.org?tls=off",
+        "smtp://me:25?secret=x@mail.example.org",
+        "smtps://mail.example.org?tls-ca=",
+        "smtp://127.0.0.1?tls-ca=/etc/ssl/own.pem",
+        "smtp://mail.example.org?tls=off&tls-ca=/etc/ssl/own.pem",
     };
     for (size_t i = 0; i < sizeof right / sizeof right[0]; i++)
         if (!mail_check_url(right[i], &err))

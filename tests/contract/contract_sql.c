@@ -80,6 +80,7 @@ static void a_url_that_no_driver_knows_is_invalid(void **state)
         "mysql://user:secret@127.0.0.1/unreel?tls=maybe",
         "mysql://user:secret@127.0.0.1/unreel?tls-ca=/ca.pem",
         "mysql://user:secret@127.0.0.1/unreel?tls=required&tls-ca=/ca.pem",
+        "mysql://user:secret@127.0.0.1/unreel?tls=verify&tls-ca=",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct error err = {0};
