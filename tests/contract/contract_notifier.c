@@ -187,13 +187,21 @@ static void a_server_that_is_away_costs_a_letter_no_try_for_two_days(void **stat
         fixture_integer(it.jobs, "SELECT attempt FROM letter WHERE conversion=?", young), 0);
 }
 
-static void a_sender_without_an_address_is_told_at_the_start(void **state)
+static void a_sender_that_no_mail_can_have_is_told_at_the_start(void **state)
 {
     (void)state;
-    struct error err = {0};
-    snprintf(it.config.mail_from, sizeof it.config.mail_from, "Unreel");
-    assert_false(notifier_role.start(&it.config, &it.role, &err));
-    assert_int_equal(err.kind, ERROR_INVALID);
+    static const char *const wrong[] = {
+        "Unreel",
+        "Vid\xe9o <unreel@example.org>", // Latin-1
+        "Un\nreel <unreel@example.org>",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct error err = {0};
+        snprintf(it.config.mail_from, sizeof it.config.mail_from, "%s", wrong[i]);
+        if (notifier_role.start(&it.config, &it.role, &err))
+            fail_msg("taken: %s", wrong[i]);
+        assert_int_equal(err.kind, ERROR_INVALID);
+    }
 }
 
 #define TEST(function_) cmocka_unit_test_setup_teardown(function_, begin, end)
@@ -206,7 +214,7 @@ int main(void)
         TEST(a_letter_that_cannot_be_written_bounces_and_holds_up_nobody),
         TEST(without_a_place_for_mails_no_letter_is_touched),
         TEST(a_server_that_is_away_costs_a_letter_no_try_for_two_days),
-        TEST(a_sender_without_an_address_is_told_at_the_start),
+        TEST(a_sender_that_no_mail_can_have_is_told_at_the_start),
     };
     log_start("test", false, LOG_LEVEL_ERROR);
     sql_under_test_start();

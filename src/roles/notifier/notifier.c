@@ -22,6 +22,7 @@ enum {
     BODY_LIMIT = 8192,
     MESSAGE_LIMIT = 65536,
     ADDRESS_SIZE = 320,
+    MESSAGE_ID_SIZE = ID_SIZE + ADDRESS_SIZE,
     REPLY_SIZE = 200,
     URL_SIZE = 600,
     NOTE_MS = 30000, // half a lease
@@ -51,6 +52,11 @@ static const char *const note_names[] = {
 };
 
 // ---- one letter ----
+
+static void name_message(const struct notifier *notifier, const char *id, char out[MESSAGE_ID_SIZE])
+{
+    snprintf(out, MESSAGE_ID_SIZE, "%s@%s", id, strrchr(notifier->sender, '@') + 1);
+}
 
 static bool build(const struct notifier *notifier, const struct letter *letter,
                   const char *message_id, struct buf *out, struct error *err)
@@ -101,9 +107,8 @@ static enum note send_mail(struct notifier *notifier, const struct letter *lette
                            char reply[REPLY_SIZE])
 {
     struct error err = {0};
-    char message_id[ID_SIZE + ADDRESS_SIZE];
-    snprintf(message_id, sizeof message_id, "%s@%s", letter->id,
-             strrchr(notifier->sender, '@') + 1);
+    char message_id[MESSAGE_ID_SIZE];
+    name_message(notifier, letter->id, message_id);
     SCOPED_BUF struct buf message;
     buf_init(&message, MESSAGE_LIMIT);
     if (!build(notifier, letter, message_id, &message, &err)) {
@@ -288,6 +293,26 @@ static void stop(void *state)
     free(notifier);
 }
 
+// With a sender that no mail can have, each letter would bounce: so one is written on trial.
+static bool take_sender(struct notifier *notifier, struct error *err)
+{
+    const char *from = notifier->config->mail_from;
+    if (!mail_address(from, notifier->sender, sizeof notifier->sender))
+        return error_set(err, ERROR_INVALID, "mail-from holds no address");
+    char id[ID_SIZE], message_id[MESSAGE_ID_SIZE];
+    id_new(id);
+    name_message(notifier, id, message_id);
+    SCOPED_BUF struct buf trial;
+    buf_init(&trial, MESSAGE_LIMIT);
+    const struct mail_message message = {.from = from,
+                                         .to = notifier->sender,
+                                         .subject = "",
+                                         .message_id = message_id,
+                                         .date_ms = clock_now_ms(),
+                                         .body = ""};
+    return mail_message_write(&message, &trial, err) || error_prefix(err, "mail-from");
+}
+
 static bool start(const struct config *config, void **out_state, struct error *err)
 {
     struct notifier *notifier = alloc_zeroed(1, sizeof *notifier);
@@ -296,11 +321,8 @@ static bool start(const struct config *config, void **out_state, struct error *e
     notifier_public_url(config->public_url, config->listen, notifier->public_url,
                         sizeof notifier->public_url);
     crew_worker_name(notifier->worker);
-    if (!mail_address(config->mail_from, notifier->sender, sizeof notifier->sender) ||
-        strrchr(notifier->sender, '@') == NULL) {
-        error_set(err, ERROR_INVALID, "mail-from holds no address");
+    if (!take_sender(notifier, err))
         goto fail;
-    }
     notifier->duty = (struct crew_duty){
         .topic = "mp3",
         .hint_names_work = false,
