@@ -42,9 +42,10 @@ struct rabbitmq {
     amqp_connection_state_t connection; // NULL: none
     uint32_t connection_number;         // this one survives
     int64_t connected_at_ms;
-    bool is_proven;         // it has been of use: its loss is followed by an attempt at once
-    amqp_channel_t channel; // 1 or 2: what a closed one still says is not heard
-    int64_t heard_at_ms;    // a hint, or that there is none
+    bool is_proven;           // it has been of use: its loss is followed by an attempt at once
+    int64_t answers_until_ms; // of the calls that wait for an answer, all together
+    amqp_channel_t channel;   // 1 or 2: what a closed one still says is not heard
+    int64_t heard_at_ms;      // a hint, or that there is none
     bool is_blocked;
     char declared[RABBITMQ_TOPICS_MAX][RABBITMQ_TOPIC_SIZE];
     size_t declared_count;
@@ -72,6 +73,7 @@ struct timeval rabbitmq_left(int64_t deadline_ms);
 // Whether the last call that waits for its answer succeeded; err is set without the connection
 // being given up.
 bool rabbitmq_succeeded(struct rabbitmq *rabbitmq, const char *what, struct error *err);
+// For all such calls from here on; false when it is over.
 bool rabbitmq_set_timeout(struct rabbitmq *rabbitmq, int64_t deadline_ms, struct error *err);
 
 // The topic's queue and the dead letters behind it are there. Once a connection and topic.

@@ -89,7 +89,8 @@ bool rabbitmq_succeeded(struct rabbitmq *rabbitmq, const char *what, struct erro
 {
     amqp_rpc_reply_t reply = amqp_get_rpc_reply(rabbitmq->connection);
     if (reply.reply_type == AMQP_RESPONSE_NORMAL)
-        return true;
+        // The library gives each call the whole of its time-out.
+        return rabbitmq_set_timeout(rabbitmq, rabbitmq->answers_until_ms, err);
     char text[160];
     if (describe(reply, text, sizeof text) == AMQP_PRECONDITION_FAILED)
         return error_set(err, ERROR_UNAVAILABLE,
@@ -102,6 +103,7 @@ bool rabbitmq_succeeded(struct rabbitmq *rabbitmq, const char *what, struct erro
 bool rabbitmq_set_timeout(struct rabbitmq *rabbitmq, int64_t deadline_ms, struct error *err)
 {
     struct timeval left = rabbitmq_left(deadline_ms);
+    rabbitmq->answers_until_ms = deadline_ms;
     if (left.tv_sec == 0 && left.tv_usec == 0)
         return error_set(err, ERROR_UNAVAILABLE, "no answer in time");
     amqp_set_rpc_timeout(rabbitmq->connection, &left);
@@ -208,8 +210,7 @@ static bool open_channel(struct rabbitmq *rabbitmq, int64_t deadline_ms, struct 
 static bool start_consumer(struct rabbitmq *rabbitmq, int64_t deadline_ms, struct error *err)
 {
     amqp_connection_state_t connection = rabbitmq->connection;
-    if (!rabbitmq_declare(rabbitmq, rabbitmq->topic, deadline_ms, err) ||
-        !rabbitmq_set_timeout(rabbitmq, deadline_ms, err))
+    if (!rabbitmq_declare(rabbitmq, rabbitmq->topic, deadline_ms, err))
         return false;
     amqp_basic_qos(connection, rabbitmq->channel, 0, 1, 0);
     if (!rabbitmq_succeeded(rabbitmq, "the prefetch count", err))

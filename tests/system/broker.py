@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,13 +165,16 @@ class TlsRabbitMQ(RabbitMQ):
 
 
 class SwallowingProxy:
-    """Passes AMQP on, but not the broker's confirms while `swallows` is set."""
+    """Passes AMQP on, but not the broker's confirms while `swallows` is set. What the broker says comes
+    `delay_s` later, each frame by itself, and is counted."""
 
     CONFIRM = struct.pack(">HH", 60, 80)  # basic.ack
 
     def __init__(self, port: int):
         self.broker_port = port
         self.swallows = False
+        self.delay_s = 0
+        self.frames = 0
         self.listener = socket.create_server((HOST, 0))
         self.port = self.listener.getsockname()[1]
         self.accepted = 0
@@ -198,7 +202,9 @@ class SwallowingProxy:
                 while len(rest) >= 7 and len(rest) >= (size := 8 + struct.unpack(">I", rest[3:7])[0]):
                     frame, rest = rest[:size], rest[size:]
                     if not (self.swallows and frame[0] == 1 and frame[7:11] == self.CONFIRM):
+                        time.sleep(self.delay_s)
                         target.sendall(frame)
+                        self.frames += 1
         except OSError:
             pass
         for each in (source, target):

@@ -63,6 +63,20 @@ def test_a_confirm_that_is_swallowed_costs_two_seconds_once(unconfirmed):
     proxy.swallows = False
 
 
+def test_a_broker_that_answers_slowly_gets_two_seconds_for_all_its_answers(vhost, probe):
+    proxy = SwallowingProxy(vhost.node.port)
+    try:
+        publisher = probe(vhost.url(f"{HOST}:{proxy.port}"))
+        assert publisher.until("pump").word == "ok"
+        proxy.delay_s, frames = 1.2, proxy.frames
+        # Four answers make the queues: the second is too late.
+        assert publisher.publish(1).word == "error"
+        assert proxy.frames - frames <= 2
+    finally:
+        proxy.delay_s = 0
+        proxy.close()
+
+
 @pytest.mark.parametrize("user, hosts, text", [
     ("guest:not-the-one", None, "the user or the password is not accepted"),
     ("nobody:guest", None, "the user or the password is not accepted"),
