@@ -7,6 +7,7 @@
 #include "roles/crew/crew_private.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -222,10 +223,10 @@ enum crew_cancel crew_let_go(struct crew *crew)
 
 void crew_worker_name(char out[64])
 {
-    char host[40] = "";
-    if (gethostname(host, sizeof host - 1) != 0)
+    char host[HOST_NAME_MAX + 1] = "";
+    if (gethostname(host, sizeof host) != 0)
         snprintf(host, sizeof host, "unknown");
-    snprintf(out, 64, "%s:%d", host, (int)getpid());
+    snprintf(out, 64, "%.52s:%d", host, (int)getpid());
 }
 
 static bool check_jobs(void *context, struct error *err)
