@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { WAITING_MAX = 256, PUMP_S = 1, COMPLAIN_EVERY_MS = 60000 };
+enum { WAITING_MAX = 256, PUMP_S = 1, COMPLAIN_EVERY_MS = 60000, LAST_ONES_MS = 2000 };
 
 struct hint {
     char topic[24];
@@ -21,11 +21,12 @@ struct hint {
 struct hints {
     const char *queue_url;
     pthread_t thread;
-    pthread_mutex_t lock; // for the next four
+    pthread_mutex_t lock; // for the next five
     pthread_cond_t wakes;
     struct hint waiting[WAITING_MAX]; // a ring
     size_t first, count;
     bool is_stopping;
+    int64_t stop_by_ms;
 
     // The thread's own.
     struct queue *queue;
@@ -53,7 +54,7 @@ static bool publish(struct hints *hints, const struct hint *hint, struct error *
     return hints->queue != NULL && queue_publish(hints->queue, hint->topic, hint->id, err);
 }
 
-// False when there is nothing to send and nothing will come. Without a hint after a second, too.
+// False when nothing will come, or be sent, any more. Without a hint after a second, too.
 static bool take(struct hints *hints, bool *out_has_hint, struct hint *out)
 {
     struct timespec until;
@@ -68,8 +69,7 @@ static bool take(struct hints *hints, bool *out_has_hint, struct hint *out)
         hints->first = (hints->first + 1) % WAITING_MAX;
         hints->count--;
     }
-    // What cannot be sent at the end is not tried one by one.
-    bool goes_on = !hints->is_stopping || (*out_has_hint && !hints->is_failing);
+    bool goes_on = !hints->is_stopping || (*out_has_hint && clock_left_ms(hints->stop_by_ms) > 0);
     pthread_mutex_unlock(&hints->lock);
     return goes_on;
 }
@@ -139,6 +139,7 @@ void hints_stop(struct hints *hints)
         return;
     pthread_mutex_lock(&hints->lock);
     hints->is_stopping = true;
+    hints->stop_by_ms = clock_monotonic_ms() + LAST_ONES_MS;
     pthread_cond_signal(&hints->wakes);
     pthread_mutex_unlock(&hints->lock);
     pthread_join(hints->thread, NULL);

@@ -9,7 +9,8 @@ struct hints;
 
 // `queue_url` must outlive it. An unreachable queue is no failure.
 struct hints *hints_start(const char *queue_url, struct error *err);
-// Sends what waits, within two seconds, and ends the thread. Takes NULL.
+// Sends what waits, for two seconds at most, and ends the thread once the call at hand is over: two
+// seconds more, or five where it is connecting anew. Takes NULL.
 void hints_stop(struct hints *hints);
 
 // Never waits. From any thread.
