@@ -163,7 +163,10 @@ void blob_abort(struct blobs *blobs, struct blob_writer *writer)
     if (writer == NULL)
         return;
     blob_digest_destroy(take_digest(writer));
-    blobs->ops->abort(blobs, writer);
+    if (blobs == NULL)
+        writer->destroy(writer);
+    else
+        blobs->ops->abort(blobs, writer);
 }
 
 bool blob_suspend(struct blobs *blobs, struct blob_writer *writer, struct error *err)
@@ -216,10 +219,10 @@ int blob_descriptor(struct blobs *blobs, struct blob_reader *reader)
     return blobs->ops->descriptor(blobs, reader);
 }
 
-void blob_close(struct blobs *blobs, struct blob_reader *reader)
+void blob_close(struct blob_reader *reader)
 {
     if (reader != NULL)
-        blobs->ops->close_reader(blobs, reader);
+        reader->destroy(reader);
 }
 
 int blobs_open_fd(struct blobs *blobs, const char *key, const char *scratch_directory,

@@ -72,7 +72,8 @@ bool blob_suspend(struct blobs *blobs, struct blob_writer *writer, struct error 
 // not known: look with blobs_stat).
 bool blob_commit(struct blobs *blobs, struct blob_writer *writer, struct blob_info *out,
                  struct error *err);
-// Throws it away; takes NULL.
+// Throws it away; takes NULL. Who cannot get a handle any more gives NULL for it: then the blob is
+// left unfinished.
 void blob_abort(struct blobs *blobs, struct blob_writer *writer);
 
 // NOT_FOUND when it is not there or not committed.
@@ -84,7 +85,7 @@ ssize_t blob_read_at(struct blobs *blobs, struct blob_reader *reader, int64_t of
 // A descriptor of exactly the blob's bytes, which the caller closes; it outlives the reader. -1
 // where the store has no files (nothing failed): then blob_read_at is the way. Copies nothing.
 int blob_descriptor(struct blobs *blobs, struct blob_reader *reader);
-void blob_close(struct blobs *blobs, struct blob_reader *reader); // takes NULL
+void blob_close(struct blob_reader *reader); // takes NULL
 
 // A descriptor to read the whole blob from; the caller closes it. Backends without files copy it to
 // an unlinked temporary file in `scratch_directory`. -1 on failure.

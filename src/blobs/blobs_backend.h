@@ -34,7 +34,6 @@ struct blobs_ops {
     ssize_t (*read_at)(struct blobs *blobs, struct blob_reader *reader, int64_t offset, void *out,
                        size_t size, struct error *err);
     int (*descriptor)(struct blobs *blobs, struct blob_reader *reader); // -1: no files here
-    void (*close_reader)(struct blobs *blobs, struct blob_reader *reader);
     int (*open_fd)(struct blobs *blobs, const char *key, const char *scratch_directory,
                    struct blob_info *out, struct error *err);
     bool (*stat)(struct blobs *blobs, const char *key, struct blob_info *out, struct error *err);
@@ -50,7 +49,12 @@ struct blobs {
 
 struct blob_digest; // the running SHA-256; blobs.c alone uses it
 
-struct blob_writer { // a backend's own struct begins with this one
+struct blob_reader { // a backend's own struct begins with this one
+    void (*destroy)(struct blob_reader *reader);
+};
+
+struct blob_writer {                             // a backend's own struct begins with this one
+    void (*destroy)(struct blob_writer *writer); // the writer alone; what is stored stays
     char key[BLOB_KEY_SIZE];
     int64_t size_bytes;
     struct blob_digest *digest; // NULL in a resumed writer: commit reads everything back

@@ -47,6 +47,7 @@ struct files_writer {
 };
 
 struct files_reader {
+    struct blob_reader base;
     int fd;
 };
 
@@ -227,8 +228,9 @@ static bool throw_away(const struct files *files, const char *directory, struct 
     return file_remove_tree(trash, err);
 }
 
-static void free_writer(struct files_writer *writer)
+static void free_writer(struct blob_writer *base)
 {
+    struct files_writer *writer = (struct files_writer *)base;
     // A child between fork and exec still has the descriptor; closing ours would not unlock.
     flock(writer->fd, LOCK_UN);
     file_close(writer->fd);
@@ -242,12 +244,13 @@ static void files_abort(struct blobs *blobs, struct blob_writer *base)
     struct files_writer *writer = (struct files_writer *)base;
     struct error ignored; // what stays behind is unfinished, and listed as such
     throw_away((struct files *)blobs, writer->directory, &ignored);
-    free_writer(writer);
+    free_writer(&writer->base);
 }
 
 static struct files_writer *make_writer(const struct files *files, const char *key, int fd)
 {
     struct files_writer *writer = alloc_zeroed(1, sizeof *writer);
+    writer->base.destroy = free_writer;
     writer->directory = incoming_path(files, key);
     writer->fd = fd;
     return writer;
@@ -316,7 +319,7 @@ static struct blob_writer *files_resume(struct blobs *blobs, const char *key, in
         // Damaged: its writer died before there was anything to go on with.
         if (err->kind == ERROR_INTERNAL)
             err->kind = ERROR_NOT_FOUND;
-        free_writer(writer);
+        free_writer(&writer->base);
         return NULL;
     }
     if (!find_durable_end(writer, out_offset, err)) {
@@ -376,7 +379,7 @@ static bool files_suspend(struct blobs *blobs, struct blob_writer *base, struct 
         files_abort(blobs, base);
         return false;
     }
-    free_writer(writer);
+    free_writer(&writer->base);
     return true;
 }
 
@@ -425,7 +428,7 @@ static bool files_commit(struct blobs *blobs, struct blob_writer *base,
         struct error ignored; // the first one says what happened
         throw_away(files, place, &ignored);
     }
-    free_writer(writer);
+    free_writer(&writer->base);
     return is_durable;
 }
 
@@ -463,6 +466,12 @@ static int files_open_fd(struct blobs *blobs, const char *key, const char *scrat
     return fd;
 }
 
+static void free_reader(struct blob_reader *reader)
+{
+    file_close(((struct files_reader *)reader)->fd);
+    free(reader);
+}
+
 static struct blob_reader *files_read(struct blobs *blobs, const char *key, struct blob_info *out,
                                       struct error *err)
 {
@@ -470,8 +479,9 @@ static struct blob_reader *files_read(struct blobs *blobs, const char *key, stru
     if (fd < 0)
         return NULL;
     struct files_reader *reader = alloc_zeroed(1, sizeof *reader);
+    reader->base.destroy = free_reader;
     reader->fd = fd;
-    return (struct blob_reader *)reader;
+    return &reader->base;
 }
 
 static ssize_t files_read_at(struct blobs *blobs, struct blob_reader *reader, int64_t offset,
@@ -485,13 +495,6 @@ static int files_descriptor(struct blobs *blobs, struct blob_reader *reader)
 {
     (void)blobs;
     return fcntl(((struct files_reader *)reader)->fd, F_DUPFD_CLOEXEC, 0);
-}
-
-static void files_close_reader(struct blobs *blobs, struct blob_reader *reader)
-{
-    (void)blobs;
-    file_close(((struct files_reader *)reader)->fd);
-    free(reader);
 }
 
 static bool remove_committed(const struct files *files, const char *key, struct error *err)
@@ -547,7 +550,6 @@ const struct blobs_ops blobs_files_ops = {
     .read = files_read,
     .read_at = files_read_at,
     .descriptor = files_descriptor,
-    .close_reader = files_close_reader,
     .open_fd = files_open_fd,
     .stat = files_stat,
     .remove = files_remove,

@@ -102,7 +102,6 @@ const struct blobs_ops blobs_gridfs_ops = {
     .read = gridfs_read,
     .read_at = gridfs_read_at,
     .descriptor = gridfs_descriptor,
-    .close_reader = gridfs_close_reader,
     .open_fd = gridfs_open_fd,
     .stat = gridfs_stat,
     .remove = gridfs_remove,

@@ -135,7 +135,6 @@ struct blob_reader *gridfs_read(struct blobs *blobs, const char *key, struct blo
 ssize_t gridfs_read_at(struct blobs *blobs, struct blob_reader *reader, int64_t offset, void *out,
                        size_t size, struct error *err);
 int gridfs_descriptor(struct blobs *blobs, struct blob_reader *reader);
-void gridfs_close_reader(struct blobs *blobs, struct blob_reader *reader);
 int gridfs_open_fd(struct blobs *blobs, const char *key, const char *scratch_directory,
                    struct blob_info *out, struct error *err);
 bool gridfs_stat(struct blobs *blobs, const char *key, struct blob_info *out, struct error *err);

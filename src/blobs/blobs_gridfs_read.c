@@ -13,6 +13,7 @@
 static const int64_t read_ahead_bytes = INT64_C(4) * GRIDFS_CHUNK_SIZE;
 
 struct gridfs_reader {
+    struct blob_reader base;
     struct gridfs_window window;
 };
 
@@ -173,6 +174,12 @@ bool gridfs_stat(struct blobs *blobs, const char *key, struct blob_info *out, st
     return find_file((struct gridfs *)blobs, key, out, &chunk_size, err);
 }
 
+static void free_reader(struct blob_reader *reader)
+{
+    free(((struct gridfs_reader *)reader)->window.bytes);
+    free(reader);
+}
+
 struct blob_reader *gridfs_read(struct blobs *blobs, const char *key, struct blob_info *out,
                                 struct error *err)
 {
@@ -181,11 +188,12 @@ struct blob_reader *gridfs_read(struct blobs *blobs, const char *key, struct blo
     if (!find_file((struct gridfs *)blobs, key, &info, &chunk_size, err))
         return NULL;
     struct gridfs_reader *reader = alloc_zeroed(1, sizeof *reader);
+    reader->base.destroy = free_reader;
     text_copy(reader->window.key, sizeof reader->window.key, key);
     reader->window.size_bytes = info.size_bytes;
     reader->window.chunk_size = chunk_size;
     *out = info;
-    return (struct blob_reader *)reader;
+    return &reader->base;
 }
 
 ssize_t gridfs_read_at(struct blobs *blobs, struct blob_reader *reader, int64_t offset, void *out,
@@ -200,13 +208,6 @@ int gridfs_descriptor(struct blobs *blobs, struct blob_reader *reader)
     (void)blobs;
     (void)reader;
     return -1;
-}
-
-void gridfs_close_reader(struct blobs *blobs, struct blob_reader *reader)
-{
-    (void)blobs;
-    free(((struct gridfs_reader *)reader)->window.bytes);
-    free(reader);
 }
 
 // Copies the blob to the descriptor and compares its SHA-256.
@@ -241,7 +242,7 @@ int gridfs_open_fd(struct blobs *blobs, const char *key, const char *scratch_dir
     bool is_whole =
         fd >= 0 && spool(blobs, reader, &info, fd, err) &&
         (lseek(fd, 0, SEEK_SET) == 0 || error_set_errno(err, errno, "rewind a scratch file"));
-    gridfs_close_reader(blobs, reader);
+    free_reader(reader);
     if (!is_whole) {
         file_close(fd);
         return -1;

@@ -30,8 +30,9 @@ struct gridfs_writer {
     const struct blob_info *committed_as; // during the commit
 };
 
-static void free_writer(struct gridfs_writer *writer)
+static void free_writer(struct blob_writer *base)
 {
+    struct gridfs_writer *writer = (struct gridfs_writer *)base;
     writers_count--;
     bson_destroy(writer->about);
     free(writer->window.bytes);
@@ -45,6 +46,7 @@ static struct gridfs_writer *make_writer(const struct gridfs_claim *claim, bson_
 {
     struct gridfs_writer *writer = alloc_zeroed(1, sizeof *writer);
     writers_count++;
+    writer->base.destroy = free_writer;
     writer->claim = *claim;
     writer->about = about;
     return writer;
@@ -145,7 +147,7 @@ struct blob_writer *gridfs_resume(struct blobs *blobs, const char *key, int64_t 
     // A writer that took the key and died before it had emptied it left more chunks than it says.
     if (!check_uncommitted(gridfs, &claim, err) || !gridfs_cut(gridfs, &claim, chunks, err) ||
         !load_tail(gridfs, writer, stored_bytes, err)) {
-        free_writer(writer);
+        free_writer(&writer->base);
         return NULL;
     }
     *out_offset = stored_bytes;
@@ -281,14 +283,14 @@ void gridfs_abort(struct blobs *blobs, struct blob_writer *base)
     struct gridfs_writer *writer = (struct gridfs_writer *)base;
     struct error ignored; // what stays behind is unfinished, and listed as such
     gridfs_clear((struct gridfs *)blobs, &writer->claim, &ignored);
-    free_writer(writer);
+    free_writer(&writer->base);
 }
 
 bool gridfs_suspend(struct blobs *blobs, struct blob_writer *base, struct error *err)
 {
     struct gridfs_writer *writer = (struct gridfs_writer *)base;
     bool is_stored = gridfs_transaction((struct gridfs *)blobs, store_and_touch, writer, err);
-    free_writer(writer);
+    free_writer(&writer->base);
     return is_stored;
 }
 
@@ -320,6 +322,6 @@ bool gridfs_commit(struct blobs *blobs, struct blob_writer *base, const struct b
     struct gridfs_writer *writer = (struct gridfs_writer *)base;
     writer->committed_as = info;
     bool is_committed = gridfs_transaction((struct gridfs *)blobs, store_and_finish, writer, err);
-    free_writer(writer);
+    free_writer(&writer->base);
     return is_committed;
 }

@@ -59,7 +59,7 @@ static void any_range_can_be_read(void **state)
     }
     assert_int_equal(blob_read_at(store_blobs, reader, SIZE + 5, read, 10, &err), 0);
     free(read);
-    blob_close(store_blobs, reader);
+    blob_close(reader);
     assert_true(blobs_remove(store_blobs, key, &err));
 }
 
@@ -94,7 +94,7 @@ static void a_reader_gives_the_descriptor_of_its_file_if_it_has_one(void **state
     struct blob_reader *reader = blobs_read(store_blobs, key, &info, &err);
     assert_non_null(reader);
     int fd = blob_descriptor(store_blobs, reader);
-    blob_close(store_blobs, reader);
+    blob_close(reader);
     if (fd >= 0) {
         assert_int_equal(lseek(fd, 0, SEEK_END), 600000);
         SCOPED(free) char *read = alloc_zeroed(1, 600001);
@@ -140,6 +140,30 @@ static void an_aborted_blob_leaves_nothing(void **state)
     int64_t offset;
     assert_null(blobs_resume(store_blobs, key, &offset, &err));
     assert_int_equal(err.kind, ERROR_NOT_FOUND);
+}
+
+static void a_writer_and_a_reader_end_without_a_handle(void **state)
+{
+    (void)state;
+    char key[BLOB_KEY_SIZE];
+    store_key(key);
+    SCOPED(free) char *bytes = store_bytes(1200000, 9);
+    struct blob_writer *writer = store_create(key);
+    store_write(writer, bytes, 1200000);
+    blob_abort(NULL, writer);
+    store_assert_absent(key);
+    assert_true(store_is_listed(key, true));
+    store_put(key, bytes, 1200000);
+    struct blob_info info;
+    struct blob_reader *reader = blobs_read(store_blobs, key, &info, &err);
+    assert_non_null(reader);
+    char read[10];
+    assert_int_equal(blob_read_at(store_blobs, reader, 0, read, sizeof read, &err), sizeof read);
+    assert_true(blobs_remove(store_blobs, key, &err));
+    blobs_close(store_blobs);
+    blob_close(reader);
+    store_blobs = blobs_open(store_url, &err);
+    assert_non_null(store_blobs);
 }
 
 static void a_suspended_blob_goes_on_where_it_was(void **state)
@@ -423,6 +447,7 @@ static const struct CMUnitTest for_all[] = {
     cmocka_unit_test(a_reader_gives_the_descriptor_of_its_file_if_it_has_one),
     cmocka_unit_test(nothing_is_visible_before_the_commit),
     cmocka_unit_test(an_aborted_blob_leaves_nothing),
+    cmocka_unit_test(a_writer_and_a_reader_end_without_a_handle),
     cmocka_unit_test(a_suspended_blob_goes_on_where_it_was),
     cmocka_unit_test(what_is_committed_stays_as_it_is),
     cmocka_unit_test(a_new_writer_throws_an_unfinished_blob_away),

@@ -128,7 +128,7 @@ void store_assert_holds(const char *key, const char *bytes, size_t size)
     assert_int_equal(blob_read_at(store_blobs, reader, 0, read, size + 100, &err), size);
     assert_memory_equal(read, bytes, size);
     free(read);
-    blob_close(store_blobs, reader);
+    blob_close(reader);
 }
 
 void store_assert_absent(const char *key)

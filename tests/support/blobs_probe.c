@@ -107,7 +107,7 @@ static bool read_to_file(const char *key, const char *path, struct error *err)
         if (got > 0 && !file_write_all(fd, piece, (size_t)got, err))
             got = -1;
     }
-    blob_close(blobs, reader);
+    blob_close(reader);
     return got == 0;
 }
 

@@ -147,11 +147,6 @@ static int faulty_descriptor(struct blobs *blobs, struct blob_reader *reader)
     return inner_of(blobs)->ops->descriptor(inner_of(blobs), reader);
 }
 
-static void faulty_close_reader(struct blobs *blobs, struct blob_reader *reader)
-{
-    inner_of(blobs)->ops->close_reader(inner_of(blobs), reader);
-}
-
 static int faulty_open_fd(struct blobs *blobs, const char *key, const char *scratch_directory,
                           struct blob_info *out, struct error *err)
 {
@@ -202,7 +197,6 @@ static const struct blobs_ops faulty_ops = {
     .read = faulty_read,
     .read_at = faulty_read_at,
     .descriptor = faulty_descriptor,
-    .close_reader = faulty_close_reader,
     .open_fd = faulty_open_fd,
     .stat = faulty_stat,
     .remove = faulty_remove,

@@ -71,7 +71,7 @@ static void send_audio(struct http_exchange *exchange, const struct conversion *
     }
     int fd = blob_descriptor(blobs, reader);
     if (fd >= 0)
-        blob_close(blobs, reader);
+        blob_close(reader);
     else
         http_set_state(exchange, download_create(reader, conversion->audio_key));
     char name[JOBS_NAME_SIZE + 4];
@@ -102,12 +102,9 @@ ssize_t gateway_audio_fill(struct http_exchange *exchange, int64_t offset, void 
 void gateway_audio_finish(struct http_exchange *exchange)
 {
     struct download *download = http_state(exchange);
-    struct error err = {0};
     if (download == NULL)
         return;
-    struct blobs *blobs = gateway_worker_blobs(http_worker(exchange), &err);
-    if (blobs != NULL)
-        blob_close(blobs, download->reader);
+    blob_close(download->reader);
     free(download);
 }
 

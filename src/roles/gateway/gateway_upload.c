@@ -373,8 +373,8 @@ static void take_back(struct gateway_upload *upload)
 {
     struct gateway_worker *worker = http_worker(upload->exchange);
     struct error err = {0};
-    if (upload->writer != NULL && gateway_worker_blobs(worker, &err) != NULL)
-        blob_abort(worker->blobs, upload->writer);
+    if (upload->writer != NULL)
+        blob_abort(gateway_worker_blobs(worker, &err), upload->writer);
     if (!upload->has_row)
         return;
     struct jobs *jobs = gateway_worker_jobs(worker, &err);
