@@ -54,8 +54,19 @@ bool mail_address_is_plain(const char *address)
            is_dotted(at + 1, strlen(at + 1), is_domain_byte);
 }
 
+// UTF-8 without control bytes, C1 among them: fit for a header once it is encoded.
+static bool is_header_text(const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++)
+        if (*at < 0x20 || *at == 0x7F || (*at == 0xC2 && at[1] < 0xA0))
+            return false;
+    return text_is_utf8(text, strlen(text));
+}
+
 bool mail_address(const char *from, char *out, size_t out_size)
 {
+    if (!is_header_text(from))
+        return false;
     const char *open = strrchr(from, '<');
     if (open == NULL)
         return text_copy(out, out_size, from) && mail_address_is_plain(out);
@@ -65,15 +76,6 @@ bool mail_address(const char *from, char *out, size_t out_size)
     memcpy(out, open + 1, size);
     out[size] = '\0';
     return mail_address_is_plain(out);
-}
-
-// UTF-8 without control bytes, C1 among them: fit for a header once it is encoded.
-static bool is_header_text(const char *text)
-{
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++)
-        if (*at < 0x20 || *at == 0x7F || (*at == 0xC2 && at[1] < 0xA0))
-            return false;
-    return text_is_utf8(text, strlen(text));
 }
 
 static bool is_ascii(const char *text)
@@ -230,7 +232,7 @@ static bool check(const struct mail_message *message, char *out_address, size_t 
                   struct error *err)
 {
     const char *problem = NULL;
-    if (!is_header_text(message->from) || !mail_address(message->from, out_address, out_size))
+    if (!mail_address(message->from, out_address, out_size))
         problem = "the sender is not an address";
     else if (!mail_address_is_plain(message->to))
         problem = "the recipient is not a plain address";

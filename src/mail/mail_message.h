@@ -26,5 +26,6 @@ bool mail_message_write(const struct mail_message *message, struct buf *out, str
 // all.
 bool mail_address_is_plain(const char *address);
 
-// The plain address inside "Name <address>"; false if there is none.
+// The plain address inside "Name <address>"; false if there is none, or the name is not UTF-8 or
+// has control bytes.
 bool mail_address(const char *from, char *out, size_t out_size);

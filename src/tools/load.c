@@ -6,6 +6,7 @@
 #include "blobs/blobs.h"
 #include "http/http_address.h"
 #include "mail/mail.h"
+#include "mail/mail_message.h"
 #include "queue/queue.h"
 #include "sql/sql.h"
 
@@ -37,8 +38,8 @@ static bool check_auth_url(const char *text, struct error *err)
            error_set(err, ERROR_INVALID, "it names one host, and no user or parameter");
 }
 
-// A URL that no backend understands is a fault of the settings, not of the day.
-static bool check_urls(const struct config *config, struct buf *faults)
+// What no backend understands is a fault of the settings, not of the day.
+static bool check_forms(const struct config *config, struct buf *faults)
 {
     const struct {
         const char *name, *url;
@@ -56,6 +57,9 @@ static bool check_urls(const struct config *config, struct buf *faults)
         if (!ports[i].check(ports[i].url, &err))
             buf_printf(faults, "%s: %s\n", ports[i].name, err.text);
     }
+    char sender[320];
+    if (!mail_address(config->mail_from, sender, sizeof sender))
+        buf_printf(faults, "mail-from: the form is Name <address>, in UTF-8\n");
     struct error err = {0};
     struct http_network *networks = NULL;
     size_t count;
@@ -77,7 +81,7 @@ bool load_settings(char *const *arguments, const char *usage, char role, struct 
         return false;
     }
     bool is_loaded = config_load(out, arguments, NULL, &text);
-    if (!check_urls(out, &text) || !is_loaded) {
+    if (!check_forms(out, &text) || !is_loaded) {
         fprintf(stderr, "unreel: the settings are not right:\n%s", text.bytes);
         *out_status = 2;
         return false;

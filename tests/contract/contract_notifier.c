@@ -204,6 +204,15 @@ static void a_sender_that_no_mail_can_have_is_told_at_the_start(void **state)
     }
 }
 
+static void an_address_of_the_service_that_no_mail_can_hold_is_told_at_the_start(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    snprintf(it.config.public_url, sizeof it.config.public_url, "http://m\xfcnchen.example");
+    assert_false(notifier_role.start(&it.config, &it.role, &err));
+    assert_int_equal(err.kind, ERROR_INVALID);
+}
+
 #define TEST(function_) cmocka_unit_test_setup_teardown(function_, begin, end)
 
 int main(void)
@@ -215,6 +224,7 @@ int main(void)
         TEST(without_a_place_for_mails_no_letter_is_touched),
         TEST(a_server_that_is_away_costs_a_letter_no_try_for_two_days),
         TEST(a_sender_that_no_mail_can_have_is_told_at_the_start),
+        TEST(an_address_of_the_service_that_no_mail_can_hold_is_told_at_the_start),
     };
     log_start("test", false, LOG_LEVEL_ERROR);
     sql_under_test_start();

@@ -38,6 +38,7 @@ WRONG = [  # setting, value, what is said
     ("jobs", "mysql://u:canary%@h/db", "'%' in the password needs two hex digits"),
     ("jobs", "mysql://u:canary@h/db?tsl=off", "there is no parameter 'tsl'"),
     ("jobs", "mysql://u:canary@h/db?tls=maybe", "tls is one of off, required, verify"),
+    ("jobs", "mysql://u:can/ary@h/db", "'/' and '?' in a password are %2F, %3F"),
     ("queue", "amqp://u:canary@h:0/", "a port is a number from 1 to 65535"),
     ("queue", "amqp://h/canary", "amqp:// needs USER:PASSWORD@HOST"),
     ("queue", "amqp://u:canary@h/?tls=off", "there is no parameter 'tls'"),
@@ -52,6 +53,7 @@ WRONG = [  # setting, value, what is said
     ("mail", "smtp://canary@h", "the user has no password"),
     ("mail", "smtp://u:canary@mail.example.org?tls=off", "would send the password readable for all"),
     ("mail", "imap://u:canary@h/", "no way to send mail is called 'imap:'"),
+    ("mail-from", "canary", "the form is Name <address>, in UTF-8"),
     ("auth-url", "http://u:canary@h:8082", "it names one host, and no user or parameter"),
     ("auth-url", "ftp:canary", "the form is unix:PATH, http://HOST:PORT or https://"),
 ]

@@ -271,7 +271,9 @@ static void the_address_is_found_inside_the_sender(void **state)
                                         "Unreel <>",
                                         "Unreel <unreel@example.org",
                                         "Unreel <unreel@example.org> x",
-                                        "a@b c"};
+                                        "a@b c",
+                                        "Vid\xe9o <unreel@example.org>",
+                                        "Un\nreel <unreel@example.org>"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         assert_false(mail_address(wrong[i], address, sizeof address));
     assert_false(mail_address("Unreel <unreel@example.org>", address, 10));

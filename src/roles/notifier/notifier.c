@@ -293,7 +293,8 @@ static void stop(void *state)
     free(notifier);
 }
 
-// With a sender that no mail can have, each letter would bounce: so one is written on trial.
+// With a sender or a public URL that no mail can hold, each letter would bounce: so one is written
+// on trial.
 static bool take_sender(struct notifier *notifier, struct error *err)
 {
     const char *from = notifier->config->mail_from;
@@ -309,8 +310,9 @@ static bool take_sender(struct notifier *notifier, struct error *err)
                                          .subject = "",
                                          .message_id = message_id,
                                          .date_ms = clock_now_ms(),
-                                         .body = ""};
-    return mail_message_write(&message, &trial, err) || error_prefix(err, "mail-from");
+                                         .body = notifier->public_url};
+    return mail_message_write(&message, &trial, err) ||
+           error_prefix(err, "mail-from or public-url");
 }
 
 static bool start(const struct config *config, void **out_state, struct error *err)
