@@ -65,8 +65,9 @@ static void add_validators(struct http_exchange *exchange, const struct http_fil
 
 static struct http_range_result decide(struct http_exchange *exchange, const struct http_file *file)
 {
+    bool has_parts = strcmp(exchange->method, "HEAD") != 0; // a range of HEAD is ignored (§14.2)
     const struct http_range_request request = {
-        .range = http_header(exchange, "Range"),
+        .range = has_parts ? http_header(exchange, "Range") : NULL,
         .if_range = http_header(exchange, "If-Range"),
         .if_match = http_header(exchange, "If-Match"),
         .if_none_match = http_header(exchange, "If-None-Match"),

@@ -66,6 +66,15 @@ def test_pieces_are_asked_for_one_by_one_and_none_for_head(make, content):
     assert probe.settled(finishes=3)["fills"] == 1 + SIZE // PIECE + 1
 
 
+@pytest.mark.parametrize("target", ["/stream", "/file"])
+def test_a_range_means_nothing_to_head(make, target):
+    """RFC 9110, 14.2: it is defined for GET alone."""
+    for part in ("bytes=1000-1999", f"bytes={SIZE}-"):
+        status, headers, _ = make().ask("HEAD", target, headers={"Range": part})
+        assert (status, headers["Content-Length"]) == (200, str(SIZE))
+        assert headers["Content-Range"] is None and headers["Accept-Ranges"] == "bytes"
+
+
 def test_an_empty_file_is_an_empty_answer(make, tmp_path):
     (tmp_path / "empty").touch()
     status, headers, body = make(file=tmp_path / "empty").ask("GET", "/stream")
