@@ -8,6 +8,7 @@ import tarfile
 import pytest
 from media import probe
 from podman import command, inspect, podman
+from servers import Servers
 from service import Service, wait_until
 
 LOCKED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--memory=512m"]
@@ -77,6 +78,20 @@ def test_the_c_tests_pass_on_debian_13(image):
     output = command("scripts/build-image", "test", timeout=1800).stdout
     # a build that was done before with the same source is taken from the cache, whole
     assert re.search(r"^Fail: +0", output, re.MULTILINE) or "Using cache" in output
+
+
+def test_the_backends_keep_their_contracts_with_debian_13s_libraries(image, tmp_path):
+    """libmariadb, librabbitmq, libmongoc and libcurl as the image has them, on real servers."""
+    command("scripts/build-image", "test", timeout=1800)
+    with Servers(tmp_path, durable=False) as servers:
+        variables = servers.variables()
+        options = [word for name in variables for word in ("--env", f"{name}={variables[name]}")]
+        output = podman("run", "--rm", "--network", "host", "--volume", f"{tmp_path}:{tmp_path}",
+                        *options, "unreel-test", "meson", "test", "-C", "/build", "--no-rebuild",
+                        "--print-errorlogs", "--timeout-multiplier", "4", "*-mysql", "*-rabbitmq",
+                        "*-mongodb", "*-smtp", timeout=1800)
+    counts = dict(re.findall(r"^(\w+): +(\d+)", output, re.MULTILINE))
+    assert (counts["Fail"], counts["Skipped"]) == ("0", "0") and int(counts["Ok"]) >= 17, output
 
 
 def test_it_has_no_shell_no_package_manager_and_no_other_program(files):
