@@ -226,9 +226,11 @@ void blob_close(struct blob_reader *reader)
 }
 
 int blobs_open_fd(struct blobs *blobs, const char *key, const char *scratch_directory,
-                  struct blob_info *out, struct error *err)
+                  int cancel_fd, struct blob_info *out, struct error *err)
 {
-    return check_key(key, err) ? blobs->ops->open_fd(blobs, key, scratch_directory, out, err) : -1;
+    if (!check_key(key, err))
+        return -1;
+    return blobs->ops->open_fd(blobs, key, scratch_directory, cancel_fd, out, err);
 }
 
 bool blobs_stat(struct blobs *blobs, const char *key, struct blob_info *out, struct error *err)

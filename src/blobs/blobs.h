@@ -88,9 +88,10 @@ int blob_descriptor(struct blobs *blobs, struct blob_reader *reader);
 void blob_close(struct blob_reader *reader); // takes NULL
 
 // A descriptor to read the whole blob from; the caller closes it. Backends without files copy it to
-// an unlinked temporary file in `scratch_directory`. -1 on failure.
+// an unlinked temporary file in `scratch_directory`; once `cancel_fd` (or -1) is readable they
+// stop, as UNAVAILABLE. -1 on failure.
 int blobs_open_fd(struct blobs *blobs, const char *key, const char *scratch_directory,
-                  struct blob_info *out, struct error *err);
+                  int cancel_fd, struct blob_info *out, struct error *err);
 
 bool blobs_stat(struct blobs *blobs, const char *key, struct blob_info *out, struct error *err);
 // Nothing there is fine. Also removes an unfinished blob of that key. CONFLICT when a living writer

@@ -35,7 +35,7 @@ struct blobs_ops {
                        size_t size, struct error *err);
     int (*descriptor)(struct blobs *blobs, struct blob_reader *reader); // -1: no files here
     int (*open_fd)(struct blobs *blobs, const char *key, const char *scratch_directory,
-                   struct blob_info *out, struct error *err);
+                   int cancel_fd, struct blob_info *out, struct error *err);
     bool (*stat)(struct blobs *blobs, const char *key, struct blob_info *out, struct error *err);
     bool (*remove)(struct blobs *blobs, const char *key, struct error *err);
     bool (*list)(struct blobs *blobs, const char *prefix, bool unfinished,

@@ -444,9 +444,10 @@ static bool files_stat(struct blobs *blobs, const char *key, struct blob_info *o
 }
 
 static int files_open_fd(struct blobs *blobs, const char *key, const char *scratch_directory,
-                         struct blob_info *out, struct error *err)
+                         int cancel_fd, struct blob_info *out, struct error *err)
 {
     (void)scratch_directory;
+    (void)cancel_fd;
     SCOPED(free) char *path = alloc_format("%s/%s/data", ((struct files *)blobs)->root, key);
     struct blob_info info;
     if (!files_stat(blobs, key, &info, err))
@@ -475,7 +476,7 @@ static void free_reader(struct blob_reader *reader)
 static struct blob_reader *files_read(struct blobs *blobs, const char *key, struct blob_info *out,
                                       struct error *err)
 {
-    int fd = files_open_fd(blobs, key, NULL, out, err);
+    int fd = files_open_fd(blobs, key, NULL, -1, out, err);
     if (fd < 0)
         return NULL;
     struct files_reader *reader = alloc_zeroed(1, sizeof *reader);

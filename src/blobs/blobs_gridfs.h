@@ -136,7 +136,7 @@ ssize_t gridfs_read_at(struct blobs *blobs, struct blob_reader *reader, int64_t 
                        size_t size, struct error *err);
 int gridfs_descriptor(struct blobs *blobs, struct blob_reader *reader);
 int gridfs_open_fd(struct blobs *blobs, const char *key, const char *scratch_directory,
-                   struct blob_info *out, struct error *err);
+                   int cancel_fd, struct blob_info *out, struct error *err);
 bool gridfs_stat(struct blobs *blobs, const char *key, struct blob_info *out, struct error *err);
 
 // ---- blobs_gridfs_write.c ----

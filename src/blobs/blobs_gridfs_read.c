@@ -8,6 +8,7 @@
 #include "blobs/blobs_digest.h"
 #include "blobs/blobs_gridfs.h"
 
+#include <poll.h>
 #include <string.h>
 
 static const int64_t read_ahead_bytes = INT64_C(4) * GRIDFS_CHUNK_SIZE;
@@ -212,13 +213,16 @@ int gridfs_descriptor(struct blobs *blobs, struct blob_reader *reader)
 
 // Copies the blob to the descriptor and compares its SHA-256.
 static bool spool(struct blobs *blobs, struct blob_reader *reader, const struct blob_info *info,
-                  int fd, struct error *err)
+                  int fd, int cancel_fd, struct error *err)
 {
     enum { PIECE_SIZE = GRIDFS_CHUNK_SIZE };
     SCOPED(blob_digest_destroy) struct blob_digest *digest = blob_digest_create();
     SCOPED(free) char *piece = alloc_zeroed(1, PIECE_SIZE);
     ssize_t got;
+    struct pollfd cancelled = {.fd = cancel_fd, .events = POLLIN};
     for (int64_t offset = 0; offset < info->size_bytes; offset += got) {
+        if (poll(&cancelled, 1, 0) > 0)
+            return error_set(err, ERROR_UNAVAILABLE, "copying %s was cancelled", info->key);
         got = gridfs_read_at(blobs, reader, offset, piece, PIECE_SIZE, err);
         if (got < 0 || !file_write_all(fd, piece, (size_t)got, err))
             return false;
@@ -231,7 +235,7 @@ static bool spool(struct blobs *blobs, struct blob_reader *reader, const struct 
 }
 
 int gridfs_open_fd(struct blobs *blobs, const char *key, const char *scratch_directory,
-                   struct blob_info *out, struct error *err)
+                   int cancel_fd, struct blob_info *out, struct error *err)
 {
     struct blob_info info;
     struct blob_reader *reader = gridfs_read(blobs, key, &info, err);
@@ -240,7 +244,7 @@ int gridfs_open_fd(struct blobs *blobs, const char *key, const char *scratch_dir
     int fd = file_open_scratch(scratch_directory, err);
     ((struct gridfs_reader *)reader)->window.reads_ahead = true;
     bool is_whole =
-        fd >= 0 && spool(blobs, reader, &info, fd, err) &&
+        fd >= 0 && spool(blobs, reader, &info, fd, cancel_fd, err) &&
         (lseek(fd, 0, SEEK_SET) == 0 || error_set_errno(err, errno, "rewind a scratch file"));
     free_reader(reader);
     if (!is_whole) {

@@ -71,7 +71,7 @@ static void a_descriptor_reads_the_whole_blob(void **state)
     SCOPED(free) char *bytes = store_bytes(600000, 6);
     store_put(key, bytes, 600000);
     struct blob_info info;
-    int fd = blobs_open_fd(store_blobs, key, store_directory.path, &info, &err);
+    int fd = blobs_open_fd(store_blobs, key, store_directory.path, -1, &info, &err);
     assert_true(fd >= 0);
     assert_int_equal(info.size_bytes, 600000);
     assert_int_equal(lseek(fd, 0, SEEK_END), 600000);
@@ -80,6 +80,29 @@ static void a_descriptor_reads_the_whole_blob(void **state)
     assert_int_equal(file_read_at(fd, read, 600001, 0, &err), 600000);
     assert_memory_equal(read, bytes, 600000);
     close(fd);
+    assert_true(blobs_remove(store_blobs, key, &err));
+}
+
+static void a_copy_stops_when_it_is_cancelled(void **state)
+{
+    (void)state;
+    char key[BLOB_KEY_SIZE];
+    store_key(key);
+    store_put(key, "abc", 3);
+    int cancel[2];
+    assert_int_equal(pipe(cancel), 0);
+    struct blob_info info;
+    for (int is_cancelled = 0; is_cancelled < 2; is_cancelled++) {
+        int fd = blobs_open_fd(store_blobs, key, store_directory.path, cancel[0], &info, &err);
+        bool is_copied = mongodb_under_test_is_wanted();
+        assert_int_equal(fd < 0, is_cancelled && is_copied);
+        if (fd < 0)
+            assert_int_equal(err.kind, ERROR_UNAVAILABLE);
+        file_close(fd);
+        assert_int_equal(write(cancel[1], "x", 1), 1);
+    }
+    close(cancel[0]);
+    close(cancel[1]);
     assert_true(blobs_remove(store_blobs, key, &err));
 }
 
@@ -362,8 +385,8 @@ static void odd_keys_are_refused_by_every_verb(void **state)
         assert_null(blobs_read(store_blobs, wrong[i], &info, &err));
         assert_int_equal(err.kind, ERROR_INVALID);
         assert_false(blobs_stat(store_blobs, wrong[i], &info, &err));
-        assert_int_equal(blobs_open_fd(store_blobs, wrong[i], store_directory.path, &info, &err),
-                         -1);
+        assert_int_equal(
+            blobs_open_fd(store_blobs, wrong[i], store_directory.path, -1, &info, &err), -1);
         err.kind = ERROR_NONE;
         assert_false(blobs_remove(store_blobs, wrong[i], &err));
         assert_int_equal(err.kind, ERROR_INVALID);
@@ -444,6 +467,7 @@ static const struct CMUnitTest for_all[] = {
     cmocka_unit_test(a_committed_blob_reads_back_and_says_what_it_is),
     cmocka_unit_test(any_range_can_be_read),
     cmocka_unit_test(a_descriptor_reads_the_whole_blob),
+    cmocka_unit_test(a_copy_stops_when_it_is_cancelled),
     cmocka_unit_test(a_reader_gives_the_descriptor_of_its_file_if_it_has_one),
     cmocka_unit_test(nothing_is_visible_before_the_commit),
     cmocka_unit_test(an_aborted_blob_leaves_nothing),

@@ -467,7 +467,7 @@ static void an_mp3_whose_conversion_was_deleted_is_removed_again(void **state)
     struct blob_info info;
     queued("wait_for_lock 10", id);
     snprintf(key, sizeof key, "source/%s", id);
-    SCOPED_FD int source_fd = blobs_open_fd(it.blobs, key, it.directory.path, &info, &err);
+    SCOPED_FD int source_fd = blobs_open_fd(it.blobs, key, it.directory.path, -1, &info, &err);
     assert_int_equal(flock(source_fd, LOCK_EX), 0);
     assert_true(crew_start(it.crew, &err));
     wait_for_state(id, "converting");

@@ -138,7 +138,7 @@ void store_assert_absent(const char *key)
     assert_int_equal(err.kind, ERROR_NOT_FOUND);
     assert_null(blobs_read(store_blobs, key, &info, &err));
     assert_int_equal(err.kind, ERROR_NOT_FOUND);
-    assert_int_equal(blobs_open_fd(store_blobs, key, store_directory.path, &info, &err), -1);
+    assert_int_equal(blobs_open_fd(store_blobs, key, store_directory.path, -1, &info, &err), -1);
     assert_int_equal(err.kind, ERROR_NOT_FOUND);
 }
 

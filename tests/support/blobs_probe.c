@@ -7,10 +7,12 @@
 //   create KEY, resume KEY       resume says at which offset
 //   write FILE OFFSET SIZE       so many bytes of the file, in pieces of 64 KiB
 //   suspend, commit, abort       commit says the SHA-256
-//   crowd COUNT FILE SIZE        so many more writers, of source/1, source/2, …, which write by
-//   turns disperse                     commits them and says each one's SHA-256 stat KEY, remove
-//   KEY read KEY FILE                into a file, in pieces of 64 KiB spool KEY FOLDER by
-//   blobs_open_fd list PREFIX, unfinished PREFIX
+//   crowd COUNT FILE SIZE        so many more writers, of source/1 and so on, that write by turns
+//   disperse                     commits them and says each one's SHA-256
+//   stat KEY, remove KEY
+//   read KEY FILE                into a file, in pieces of 64 KiB
+//   spool KEY FOLDER             by blobs_open_fd
+//   list PREFIX, unfinished PREFIX
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -162,7 +164,7 @@ static bool obey(const char *verb, const char *one, const char *two, const char 
     if (strcmp(verb, "read") == 0)
         return read_to_file(one, two, err);
     if (strcmp(verb, "spool") == 0) {
-        SCOPED_FD int fd = blobs_open_fd(blobs, one, two, &info, err);
+        SCOPED_FD int fd = blobs_open_fd(blobs, one, two, -1, &info, err);
         return fd >= 0 && buf_append_text(&text, info.sha256);
     }
     if (strcmp(verb, "list") == 0 || strcmp(verb, "unfinished") == 0)

@@ -148,12 +148,12 @@ static int faulty_descriptor(struct blobs *blobs, struct blob_reader *reader)
 }
 
 static int faulty_open_fd(struct blobs *blobs, const char *key, const char *scratch_directory,
-                          struct blob_info *out, struct error *err)
+                          int cancel_fd, struct blob_info *out, struct error *err)
 {
     struct blobs *inner = inner_of(blobs);
     if (next(blobs, err) != FAULT_NONE)
         return -1;
-    return inner->ops->open_fd(inner, key, scratch_directory, out, err);
+    return inner->ops->open_fd(inner, key, scratch_directory, cancel_fd, out, err);
 }
 
 static bool faulty_stat(struct blobs *blobs, const char *key, struct blob_info *out,

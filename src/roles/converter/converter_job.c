@@ -309,13 +309,14 @@ static void convert(struct converter_job *job, const struct conversion *conversi
     if (is_cancelled(job, out))
         return;
     const char *scratch = job->settings->scratch_directory;
-    SCOPED_FD int source_fd =
-        blobs_open_fd(job->blobs, conversion->source_key, scratch, &source, &err);
+    SCOPED_FD int source_fd = blobs_open_fd(job->blobs, conversion->source_key, scratch,
+                                            crew_cancel_fd(job->crew), &source, &err);
     SCOPED_FD int output_fd = source_fd >= 0 ? file_open_scratch(scratch, &err) : -1;
     if (output_fd >= 0 && lseek(source_fd, 0, SEEK_SET) != 0)
         error_set_errno(&err, errno, "go to the start of the source");
     if (err.kind != ERROR_NONE) {
-        postpone_for_store(out, &err);
+        if (!is_cancelled(job, out))
+            postpone_for_store(out, &err);
         return;
     }
     struct converter_child_verdict verdict;
