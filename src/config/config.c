@@ -248,6 +248,8 @@ static void read_environment_setting(struct config *config, const struct setting
     bool has_path = path != NULL && *path != '\0';
     if (has_text && has_path)
         buf_printf(faults, "%s and %s are both given: give one\n", name, file_name);
+    else if (has_path && setting->kind == SETTING_PATH) // else a key's text became a file's name
+        buf_printf(faults, "%s: this setting is a path itself: write %s=PATH\n", file_name, name);
     else if (has_text)
         assign(config, setting, &(struct value){text, name, CONFIG_ENVIRONMENT}, faults);
     else if (has_path)

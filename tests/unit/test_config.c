@@ -94,6 +94,19 @@ static void a_secret_may_come_from_a_file(void **state)
     unlink(path);
 }
 
+static void a_path_is_never_read_from_a_file(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/unreel-test-config-XXXXXX";
+    close(mkstemp(path));
+    write_file(path, "canary\n");
+    setenv("UNREEL_SIGNING_KEY_FILE", path, 1); // the key, where only its path belongs
+    assert_false(load(NULL));
+    assert_string_equal(faults.bytes, "UNREEL_SIGNING_KEY_FILE: this setting is a path itself: "
+                                      "write UNREEL_SIGNING_KEY=PATH\n");
+    unlink(path);
+}
+
 static void all_faults_are_reported_at_once(void **state)
 {
     (void)state;
@@ -214,6 +227,7 @@ int main(void)
         cmocka_unit_test_teardown(without_settings_everything_lives_under_data, forget),
         cmocka_unit_test_teardown(the_command_line_beats_the_environment_beats_the_file, forget),
         cmocka_unit_test_teardown(a_secret_may_come_from_a_file, forget),
+        cmocka_unit_test_teardown(a_path_is_never_read_from_a_file, forget),
         cmocka_unit_test_teardown(all_faults_are_reported_at_once, forget),
         cmocka_unit_test_teardown(faults_never_show_what_may_be_a_password, forget),
         cmocka_unit_test_teardown(an_empty_secret_file_is_a_fault, forget),
