@@ -86,7 +86,7 @@ bool sql_migrations_done(struct sql *sql, const struct sql_migration *migrations
     for (size_t i = 0; i < count; i++) {
         bool is_there;
         if (!is_applied(sql, &migrations[i], &is_there, err))
-            return error_prefix(err, "migrations of %s", migrations[i].owner);
+            return false;
         if (!is_there)
             return error_set(err, ERROR_UNAVAILABLE,
                              "migration %s %d is missing: `unreel migrate` applies it",

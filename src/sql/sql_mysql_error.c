@@ -86,6 +86,8 @@ enum sql_mysql_consequence sql_mysql_fail(unsigned code, const char *text, struc
     // The server's text repeats the value, which may be somebody's address.
     if (code == 1062 || code == 1586)
         text = "there is a row with this key already";
-    error_set(err, fault.kind, "%s (%u)", text, code);
+    bool is_not_migrated = code == 1146 || code == 1054;
+    error_set(err, fault.kind, "%s (%u)%s", text, code,
+              is_not_migrated ? ": `unreel migrate` brings the database up to date" : "");
     return fault.consequence;
 }

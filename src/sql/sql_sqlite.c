@@ -102,8 +102,10 @@ static bool fail_with(struct sqlite *self, int code, struct error *err)
 {
     int primary = code & 0xff;
     self->is_retryable = primary == SQLITE_BUSY || primary == SQLITE_LOCKED;
-    return error_set(err, kind_of(self->database, code), "sqlite: %s (%d)",
-                     sqlite3_errmsg(self->database), code);
+    enum error_kind kind = kind_of(self->database, code);
+    bool is_not_migrated = primary == SQLITE_ERROR && kind == ERROR_UNAVAILABLE;
+    return error_set(err, kind, "sqlite: %s (%d)%s", sqlite3_errmsg(self->database), code,
+                     is_not_migrated ? ": `unreel migrate` brings the database up to date" : "");
 }
 
 // ---- prepared statements
