@@ -24,18 +24,33 @@ static bool asks_for_help(char *const *arguments)
     return false;
 }
 
-static bool check_auth_url(const char *text, struct error *err)
+// One host, nobody's password: what users and other roles may see.
+static bool check_address(const char *text, struct error *err)
 {
     struct url url;
+    if (!url_parse(text, &url, err))
+        return false;
+    return (url.user[0] == '\0' && url.host_count == 1 && url.parameter_count == 0) ||
+           error_set(err, ERROR_INVALID, "it names one host, and no user or parameter");
+}
+
+static bool check_auth_url(const char *text, struct error *err)
+{
     if (text_starts_with(text, "unix:") && text[strlen("unix:")] != '\0')
         return true;
     if (!text_starts_with(text, "http://") && !text_starts_with(text, "https://"))
         return error_set(err, ERROR_INVALID,
                          "the form is unix:PATH, http://HOST:PORT or https://…");
-    if (!url_parse(text, &url, err))
-        return false;
-    return (url.user[0] == '\0' && url.host_count == 1 && url.parameter_count == 0) ||
-           error_set(err, ERROR_INVALID, "it names one host, and no user or parameter");
+    return check_address(text, err);
+}
+
+static bool check_public_url(const char *text, struct error *err)
+{
+    if (text[0] == '\0')
+        return true;
+    if (!text_starts_with(text, "http://") && !text_starts_with(text, "https://"))
+        return error_set(err, ERROR_INVALID, "the form is https://HOST, or http://HOST:PORT");
+    return check_address(text, err);
 }
 
 // What no backend understands is a fault of the settings, not of the day.
@@ -51,6 +66,7 @@ static bool check_forms(const struct config *config, struct buf *faults)
         {"queue", config->queue, queue_check_url},
         {"mail", config->mail, mail_check_url},
         {"auth-url", config->auth_url, check_auth_url},
+        {"public-url", config->public_url, check_public_url},
     };
     for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
         struct error err = {0};

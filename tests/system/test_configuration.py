@@ -55,6 +55,8 @@ WRONG = [  # setting, value, what is said
     ("mail", "imap://u:canary@h/", "no way to send mail is called 'imap:'"),
     ("mail-from", "canary", "the form is Name <address>, in UTF-8"),
     ("auth-url", "http://u:canary@h:8082", "it names one host, and no user or parameter"),
+    ("public-url", "video.example.org", "the form is https://HOST"),
+    ("public-url", "https://u:canary@h", "it names one host, and no user or parameter"),
     ("auth-url", "ftp:canary", "the form is unix:PATH, http://HOST:PORT or https://"),
 ]
 
