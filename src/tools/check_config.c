@@ -63,7 +63,9 @@ int check_config_command(char *const *arguments)
     char role = has_role ? letter_of(arguments[0]) : 'S';
     arguments += has_role ? 1 : 0;
     if (role == '\0') {
-        fprintf(stderr, "%s\n", usage);
+        fprintf(stderr,
+                "unreel: \"%.100s\" is no role: gateway, auth, converter, notifier or serve\n",
+                arguments[-1]);
         return 2;
     }
     if (!load_settings(arguments, usage, 'S', &config, &status))

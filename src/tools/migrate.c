@@ -9,10 +9,13 @@
 
 #include <stdio.h>
 
-static const char usage[] = "Usage: unreel migrate [SETTINGS]\n\n"
-                            "Brings the databases of accounts and jobs up to date. `unreel serve` "
-                            "does it by itself; where\n"
-                            "the roles run apart, run it before a new version starts.";
+static const char usage[] =
+    "Usage: unreel migrate [SETTINGS]\n\n"
+    "Makes what is missing in the databases of accounts and jobs and in the "
+    "store of blobs; may\n"
+    "run at any time. `unreel serve` does it by itself; where the roles "
+    "run apart, run it before\n"
+    "they start for the first time and before a new version starts.";
 
 int migrate_command(char *const *arguments)
 {
