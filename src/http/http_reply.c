@@ -81,7 +81,9 @@ void http_reply_empty(struct http_exchange *exchange, int status)
 
 void http_reply_json(struct http_exchange *exchange, int status, json_t *body)
 {
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = body == NULL
+                     ? NULL
+                     : json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
     json_decref(body);
     if (text == NULL) {
         http_reply_problem(exchange, 500, "internal", "Something went wrong on our side.");
