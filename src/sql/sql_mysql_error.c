@@ -46,6 +46,7 @@ static const struct fault {
     {1020, ERROR_UNAVAILABLE, SQL_MYSQL_ROLLED_BACK}, // the row has changed since
     {1205, ERROR_UNAVAILABLE, SQL_MYSQL_ROLLED_BACK}, // lock wait
     {1213, ERROR_UNAVAILABLE, SQL_MYSQL_ROLLED_BACK}, // deadlock
+    {1412, ERROR_UNAVAILABLE, SQL_MYSQL_ROLLED_BACK}, // the table was altered since
     // a server that takes no writes any more: another of the list may
     {1047, ERROR_UNAVAILABLE, SQL_MYSQL_LOST}, // a Galera node without its cluster
     {1290, ERROR_UNAVAILABLE, SQL_MYSQL_LOST}, // read_only
@@ -62,8 +63,10 @@ static const struct fault {
     {1160, ERROR_UNAVAILABLE, SQL_MYSQL_LOST},
     {1161, ERROR_UNAVAILABLE, SQL_MYSQL_LOST},
     {1243, ERROR_UNAVAILABLE, SQL_MYSQL_LOST}, // a proxy has changed the session below us
+    {1615, ERROR_UNAVAILABLE, SQL_MYSQL_LOST}, // a statement to be prepared anew: all are
     {1927, ERROR_UNAVAILABLE, SQL_MYSQL_LOST}, // killed (MariaDB)
     {3169, ERROR_UNAVAILABLE, SQL_MYSQL_LOST}, // killed (MySQL)
+    {4031, ERROR_UNAVAILABLE, SQL_MYSQL_LOST}, // idle for wait_timeout (MySQL says so, MariaDB not)
 };
 
 // What the library says by itself: no answer, half an answer, TLS, one that it cannot read.

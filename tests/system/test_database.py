@@ -241,6 +241,15 @@ def test_a_galera_node_without_its_cluster_is_left(servers, tmp_path, open_probe
         assert "WSREP" in alone, alone
 
 
+@pytest.mark.parametrize("number, is_left", [(1040, False), (1317, False), (1205, False), (1412, False),
+                                             (1290, True), (1615, True), (1927, True), (4031, True)])
+def test_what_ails_the_server_is_no_fault_of_ours(server, open_probe, number, is_left):
+    probe = open_probe(url(server))
+    before = probe.text("SELECT CONNECTION_ID()")
+    assert_unavailable(probe.tell(f"execute SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO={number}"))
+    assert (probe.text("SELECT CONNECTION_ID()") != before) == is_left
+
+
 class SmallMariaDB(MariaDB):
     """With room for a few megabytes."""
 
