@@ -24,7 +24,8 @@ enum {
 static const char password_plugins[] = "mysql_native_password,caching_sha2_password,"
                                        "client_ed25519,parsec";
 
-#define SYSTEM_AUTHORITIES "/etc/ssl/certs"
+// Where Debian keeps the authorities that everybody trusts; an image has this one file of them.
+static const char default_authorities[] = "/etc/ssl/certs/ca-certificates.crt";
 
 // Double quotes are for names and a backslash is itself, as in SQLite.
 #define STRICT_MODE                                                                                \
@@ -96,10 +97,9 @@ static void set_tls(MYSQL *connection, const struct url *url)
     my_bool is_enforced = wants_tls(url);
     my_bool is_verified = is_enforced && strcmp(url_parameter(url, "tls"), "verify") == 0;
     const char *ca = url_parameter(url, "tls-ca");
-    // Without either, newer libraries take any certificate of a server that knows the password.
+    // Without one, newer libraries take any certificate of a server that knows the password.
     if (is_verified)
-        mysql_options(connection, ca ? MYSQL_OPT_SSL_CA : MYSQL_OPT_SSL_CAPATH,
-                      ca ? ca : SYSTEM_AUTHORITIES);
+        mysql_options(connection, MYSQL_OPT_SSL_CA, ca ? ca : default_authorities);
     // Both always: newer libraries verify by default, also where there is no TLS to be verified.
     mysql_options(connection, MYSQL_OPT_SSL_ENFORCE, &is_enforced);
     mysql_options(connection, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &is_verified);

@@ -17,8 +17,8 @@ PASSWORD = "canary-5f0b"
 class Probe:
     """tests/support/sql_probe.c: one handle."""
 
-    def __init__(self, url: str):
-        self.process = subprocess.Popen([BUILD / "tests/support/sql-probe", url], text=True,
+    def __init__(self, url: str, *inside: str):
+        self.process = subprocess.Popen([*inside, BUILD / "tests/support/sql-probe", url], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.opened = self.read()
 
@@ -50,8 +50,8 @@ class Probe:
 def open_probe():
     probes = []
 
-    def open_one(url: str) -> Probe:
-        probes.append(Probe(url))
+    def open_one(url: str, *inside: str) -> Probe:
+        probes.append(Probe(url, *inside))
         return probes[-1]
 
     yield open_one
@@ -313,6 +313,17 @@ def test_a_certificate_of_an_unknown_authority_or_for_another_name_is_refused(se
         answer = open_probe(url(host, parameters=parameters)).opened
         assert_unavailable(answer)
         assert "TLS" in answer, answer
+
+
+def test_the_systems_authorities_are_the_one_file_that_an_image_has(server, open_probe):
+    if subprocess.run(["unshare", "--mount", "--map-root-user", "true"], capture_output=True).returncode:
+        pytest.skip("no mount namespace here")
+    named = url(f"localhost:{server.port}", parameters="?tls=verify")
+    only = ("mount -t tmpfs none /etc/ssl/certs && cp $0 /etc/ssl/certs/ca-certificates.crt && exec \"$@\"")
+    for authority, opened in (("ca.pem", "ok"), ("other-ca.pem", "error")):
+        probe = open_probe(named, "unshare", "--mount", "--map-root-user", "sh", "-c", only,
+                           str(server.folder / authority))
+        assert probe.opened.split()[0] == opened, probe.opened
 
 
 def test_a_server_without_tls_is_refused_where_it_is_required(servers, open_probe):
