@@ -4,10 +4,13 @@
 #include "base/file.h"
 #include "sql/sql_mysql_error.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum {
     DEFAULT_PORT = 3306,
@@ -126,6 +129,23 @@ static void set_options(MYSQL *connection, const struct url *url, enum sql_mysql
     set_tls(connection, url);
 }
 
+// What stands between forgets a connection on which nothing passes, and tells neither end: the next
+// statement would wait in vain.
+static void keep_alive(MYSQL *connection)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 60},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 10},
+        {IPPROTO_TCP, TCP_KEEPCNT, 3},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        setsockopt(mysql_get_socket(connection), options[i].level, options[i].name,
+                   &options[i].value, sizeof options[i].value);
+}
+
 static bool fail(MYSQL *connection, struct error *err)
 {
     sql_mysql_fail(mysql_errno(connection), mysql_error(connection), err);
@@ -175,6 +195,14 @@ static bool check_writable(MYSQL *connection, struct error *err)
     return is_writable || error_set(err, ERROR_UNAVAILABLE, "it is read-only");
 }
 
+static bool use(MYSQL *connection, const struct url *url, enum sql_mysql_patience patience,
+                struct error *err)
+{
+    keep_alive(connection);
+    return check_tls_in_use(connection, url, err) && check_writable(connection, err) &&
+           set_up_session(connection, patience, err);
+}
+
 static MYSQL *connect_host(const struct url *url, const struct url_host *host,
                            enum sql_mysql_patience patience, struct error *err)
 {
@@ -185,8 +213,7 @@ static MYSQL *connect_host(const struct url *url, const struct url_host *host,
     unsigned port = host->port ? (unsigned)host->port : DEFAULT_PORT;
     if (mysql_real_connect(connection, host->name, url->user, url->password, url->path, port, NULL,
                            CLIENT_FOUND_ROWS)
-            ? check_tls_in_use(connection, url, err) && check_writable(connection, err) &&
-                  set_up_session(connection, patience, err)
+            ? use(connection, url, patience, err)
             : fail(connection, err))
         return connection;
     mysql_close(connection);

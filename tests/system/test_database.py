@@ -172,6 +172,15 @@ def test_a_frozen_server_holds_nobody_up_for_long(server, open_probe):
     assert probe.text_soon("SELECT COUNT(*) FROM thing") in ("0", "1")
 
 
+def test_an_idle_connection_is_kept_alive(server, open_probe):
+    probe = open_probe(url(server))
+    probe.text("SELECT 1")
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    timers = [row[5] for row in rows if row[2].endswith(f":{server.port:04X}") and row[3] == "01"]
+    # 02: the next thing to happen is a sign of life; in hundredths of a second.
+    assert any(timer.startswith("02:") and int(timer[3:], 16) <= 60 * 100 for timer in timers), timers
+
+
 def test_the_first_host_that_takes_writes_is_used(servers, server, open_probe):
     second = servers[1]
     assert open_probe(url(server, second)).text("SELECT @@port") == str(server.port)
