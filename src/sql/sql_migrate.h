@@ -1,6 +1,8 @@
 #pragma once
 // Migrations: numbered, one DDL statement each, harmless when run twice, applied in order under a
 // lock between processes. `unreel migrate` and `unreel serve` apply them; roles only wait for them.
+// UNIQUE comes with its table only: of an index made later, "two rows are equal" could not be told
+// from "it is there already".
 
 #include "sql/sql.h"
 
