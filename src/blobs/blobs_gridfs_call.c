@@ -16,8 +16,10 @@ enum { // of the server's own table of codes
 
 static bool is_refused(const bson_error_t *problem)
 {
-    if (problem->domain == MONGOC_ERROR_CLIENT || problem->domain == MONGOC_ERROR_SASL ||
-        problem->domain == MONGOC_ERROR_SCRAM)
+    // A server that is silent is in the domain CLIENT too.
+    if (problem->domain == MONGOC_ERROR_CLIENT)
+        return problem->code == MONGOC_ERROR_CLIENT_AUTHENTICATE;
+    if (problem->domain == MONGOC_ERROR_SASL || problem->domain == MONGOC_ERROR_SCRAM)
         return true;
     return problem->domain == MONGOC_ERROR_SERVER &&
            (problem->code == CODE_UNAUTHORIZED || problem->code == CODE_AUTHENTICATION_FAILED);

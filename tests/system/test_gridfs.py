@@ -314,6 +314,7 @@ def test_nobody_waits_for_ever_for_a_frozen_server(tmp_path, probes, source):
         server.freeze()
         for line in (("stat", "source/A"), ("ready",), ("write", source, 0, BATCH), ("abort",)):
             kind, text = probe(*line)
+            assert "password" not in text  # a server that is silent refuses nobody
             assert kind == ("ok" if line[0] == "abort" else "unavailable"), text
             assert int(probe.took_ms) < 120000
         fresh = probes(url)
