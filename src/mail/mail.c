@@ -83,7 +83,7 @@ enum mail_answer mail_send(struct mail *mail, const struct mail_envelope *envelo
     return mail->ops->send(mail, envelope, message, message_size, out_reply, out_size);
 }
 
-bool mail_ready(struct mail *mail, struct error *err)
+bool mail_ready(struct mail *mail, const char *sender, struct error *err)
 {
-    return mail->ops->ready(mail, err);
+    return mail->ops->ready(mail, sender, err);
 }

@@ -12,7 +12,7 @@ struct mail_ops {
     enum mail_answer (*send)(struct mail *mail, const struct mail_envelope *envelope,
                              const char *message, size_t message_size, char *out_reply,
                              size_t out_size);
-    bool (*ready)(struct mail *mail, struct error *err);
+    bool (*ready)(struct mail *mail, const char *sender, struct error *err);
 };
 
 struct mail {

@@ -66,8 +66,9 @@ static enum mail_answer outbox_send(struct mail *mail, const struct mail_envelop
     return MAIL_SENT;
 }
 
-static bool outbox_ready(struct mail *mail, struct error *err)
+static bool outbox_ready(struct mail *mail, const char *sender, struct error *err)
 {
+    (void)sender;
     const char *path = ((struct outbox *)mail)->path;
     return access(path, W_OK | X_OK) == 0 || error_set_errno(err, errno, "%s", path);
 }

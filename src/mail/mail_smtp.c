@@ -95,7 +95,7 @@ static void name_for_hello(const char *sender, char out[HELLO_SIZE])
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                   "0123456789.-";
     bool is_full = strchr(host, '.') != NULL && host[strspn(host, allowed)] == '\0';
-    const char *domain = sender == NULL ? NULL : strrchr(sender, '@');
+    const char *domain = strrchr(sender, '@');
     text_copy(out, HELLO_SIZE, is_full ? host : domain != NULL ? domain + 1 : "localhost");
 }
 
@@ -104,6 +104,7 @@ static void name_for_hello(const char *sender, char out[HELLO_SIZE])
 struct conversation {
     struct smtp_talk talk;
     CURL *curl;
+    const char *sender;
     const struct mail_envelope *envelope; // NULL where nothing is sent
     const char *message;
     size_t left; // of the message
@@ -159,14 +160,13 @@ static int look_at_clock(void *context, curl_off_t to_get, curl_off_t got, curl_
 
 // ---- a conversation ----
 
-static bool set_options(CURL *curl, const struct smtp *smtp, struct conversation *conversation,
-                        const char *sender)
+static bool set_options(CURL *curl, const struct smtp *smtp, struct conversation *conversation)
 {
     const struct url *url = &smtp->url;
     const char *host = url->hosts[0].name;
     bool is_ipv6 = strchr(host, ':') != NULL;
     char hello[HELLO_SIZE];
-    name_for_hello(sender, hello);
+    name_for_hello(conversation->sender, hello);
     SCOPED(free)
     char *text = alloc_format("%s://%s%s%s:%d/%s", url->scheme, is_ipv6 ? "[" : "", host,
                               is_ipv6 ? "]" : "", port_of(url), hello);
@@ -206,7 +206,7 @@ static bool set_options(CURL *curl, const struct smtp *smtp, struct conversation
 static bool set_message(CURL *curl, struct conversation *conversation, struct curl_slist *to)
 {
     char from[ADDRESS_SIZE];
-    snprintf(from, sizeof from, "<%s>", conversation->envelope->sender);
+    snprintf(from, sizeof from, "<%s>", conversation->sender);
     bool is_set = to != NULL;
     SET(CURLOPT_MAIL_FROM, from);
     SET(CURLOPT_MAIL_RCPT, to);
@@ -223,7 +223,7 @@ static void perform(CURL *curl, const struct smtp *smtp, struct conversation *co
 {
     const struct mail_envelope *envelope = conversation->envelope;
     struct curl_slist *to = NULL;
-    bool is_set = set_options(curl, smtp, conversation, envelope == NULL ? NULL : envelope->sender);
+    bool is_set = set_options(curl, smtp, conversation);
     if (envelope != NULL) {
         char recipient[ADDRESS_SIZE];
         snprintf(recipient, sizeof recipient, "<%s>", envelope->recipient);
@@ -266,14 +266,14 @@ static enum mail_answer smtp_send(struct mail *mail, const struct mail_envelope 
 {
     const struct smtp *smtp = (const struct smtp *)mail;
     struct conversation conversation = {
-        .envelope = envelope, .message = message, .left = message_size};
+        .sender = envelope->sender, .envelope = envelope, .message = message, .left = message_size};
     return converse(smtp, &conversation, smtp->timeouts, out_reply, out_size);
 }
 
-static bool smtp_ready(struct mail *mail, struct error *err)
+static bool smtp_ready(struct mail *mail, const char *sender, struct error *err)
 {
     const struct smtp *smtp = (const struct smtp *)mail;
-    struct conversation conversation = {.envelope = NULL};
+    struct conversation conversation = {.sender = sender};
     struct smtp_timeouts timeouts = *smtp->timeouts;
     timeouts.conversation_ms = READY_MS;
     char reply[200];

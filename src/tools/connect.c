@@ -5,6 +5,7 @@
 #include "http/http_client.h"
 #include "jobs/jobs.h"
 #include "mail/mail.h"
+#include "mail/mail_message.h"
 #include "queue/queue.h"
 
 #include <stdio.h>
@@ -38,8 +39,11 @@ static bool ask_queue(const struct config *config, struct error *err)
 
 static bool ask_mail(const struct config *config, struct error *err)
 {
+    char sender[320];
+    if (!mail_address(config->mail_from, sender, sizeof sender))
+        return error_set(err, ERROR_INVALID, "mail-from holds no address");
     SCOPED(mail_close) struct mail *mail = mail_open(config->mail, err);
-    return mail != NULL && mail_ready(mail, err);
+    return mail != NULL && mail_ready(mail, sender, err);
 }
 
 static bool ask_auth(const struct config *config, struct error *err)

@@ -90,7 +90,7 @@ static void a_mail_is_accepted_with_a_line_for_the_record(void **state)
     (void)state;
     struct letter letter;
     make_letter(&letter);
-    assert_true(mail_ready(mail, &err));
+    assert_true(mail_ready(mail, "unreel@example.org", &err));
     assert_int_equal(send_text(mail, &letter.envelope, message), MAIL_SENT);
     assert_true(strlen(reply) > 3);
     assert_null(strpbrk(reply, "\r\n"));
@@ -237,7 +237,7 @@ static void an_outbox_that_is_gone_asks_for_patience(void **state)
     struct letter letter;
     make_letter(&letter);
     assert_int_equal(send_text(gone, &letter.envelope, message), MAIL_LATER);
-    assert_false(mail_ready(gone, &err));
+    assert_false(mail_ready(gone, "unreel@example.org", &err));
     mail_close(gone);
 }
 
@@ -294,7 +294,7 @@ static void a_server_that_is_not_there_is_down(void **state)
     assert_non_null(gone);
     assert_int_equal(send_text(gone, &letter.envelope, message), MAIL_DOWN);
     assert_true(strlen(reply) > 10);
-    assert_false(mail_ready(gone, &err));
+    assert_false(mail_ready(gone, "unreel@example.org", &err));
     assert_int_equal(err.kind, ERROR_UNAVAILABLE);
     mail_close(gone);
 }

@@ -54,12 +54,12 @@ static enum mail_answer faulty_send(struct mail *mail, const struct mail_envelop
     return MAIL_LATER;
 }
 
-static bool faulty_ready(struct mail *mail, struct error *err)
+static bool faulty_ready(struct mail *mail, const char *sender, struct error *err)
 {
     struct faulty *faulty = (struct faulty *)mail;
     if (fault_next(faulty->fault) != FAULT_NONE)
         return error_set(err, ERROR_UNAVAILABLE, "this call was chosen to fail");
-    return mail_ready(faulty->inner, err);
+    return mail_ready(faulty->inner, sender, err);
 }
 
 static const char *const faulty_schemes[] = {"faulty", NULL};

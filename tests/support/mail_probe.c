@@ -53,7 +53,7 @@ static int run(struct mail *mail, bool is_sending)
     static const char message[] = "Subject: x\r\n\r\n.a dot\r\n..two\r\n.\r\nlast\r\n";
     struct error err = {0};
     if (!is_sending) {
-        bool is_ready = mail_ready(mail, &err);
+        bool is_ready = mail_ready(mail, "unreel@example.org", &err);
         printf("%s %s\n", is_ready ? "ready" : "not-ready", err.text);
         return 0;
     }

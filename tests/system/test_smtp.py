@@ -51,12 +51,13 @@ def test_a_mail_goes_out_with_its_dots_doubled_and_nothing_else_changed(server):
     assert (mail.sender, mail.recipients) == ("unreel@example.org", ["someone@example.org"])
     assert [command.split(" ")[0] for command in server.commands] == \
         ["EHLO", "MAIL", "RCPT", "DATA", "QUIT"]
-    assert "." in server.commands[0] or server.commands[0] == "EHLO localhost"
+    assert "." in server.commands[0]
 
 
 def test_asking_whether_it_is_ready_sends_nothing(server):
     assert run(f"smtp://127.0.0.1:{server.port}", "ready") == "ready"
     assert [command.split(" ")[0] for command in server.commands] == ["EHLO", "NOOP", "QUIT"]
+    assert "." in server.commands[0]  # some servers turn `localhost` away
 
 
 # ---- replies ---------------------------------------------------------------------------------------

@@ -351,7 +351,7 @@ static bool ask_mail(struct notifier *notifier, struct error *err)
         notifier->check_mail = mail_open(notifier->config->mail, err);
     if (notifier->check_mail == NULL)
         return false;
-    if (mail_ready(notifier->check_mail, err))
+    if (mail_ready(notifier->check_mail, notifier->sender, err))
         return true;
     mail_close(TAKE(notifier->check_mail));
     return false;
