@@ -48,6 +48,13 @@ static void queue_failed(struct keeper *keeper, const struct error *err)
                  LOG_INTEGER("failures", keeper->queue_failures));
 }
 
+static void queue_worked(struct keeper *keeper)
+{
+    if (keeper->queue_failures > 0)
+        log_info("hints again", LOG_INTEGER("failures", keeper->queue_failures));
+    keeper->queue_failures = 0;
+}
+
 static bool queue_is_usable(struct keeper *keeper)
 {
     if (clock_monotonic_ms() < keeper->queue_again_at_ms)
@@ -85,6 +92,7 @@ static void receive_hint(struct keeper *keeper, struct error *err)
     struct queue_hint hint;
     switch (queue_receive(keeper->queue, 0, &hint, err)) {
     case QUEUE_HINT:
+        queue_worked(keeper);
         if (!id_is_valid(hint.id)) {
             log_warn("a hint that is none was put aside");
             if (!queue_reject(keeper->queue, &hint, err))
@@ -95,9 +103,7 @@ static void receive_hint(struct keeper *keeper, struct error *err)
         hand_over(keeper->crew, &hint);
         break;
     case QUEUE_NOTHING:
-        if (keeper->queue_failures > 0)
-            log_info("hints again", LOG_INTEGER("failures", keeper->queue_failures));
-        keeper->queue_failures = 0;
+        queue_worked(keeper);
         break;
     case QUEUE_ERROR:
         queue_failed(keeper, err);
@@ -124,7 +130,9 @@ static void look_after_hints(struct keeper *keeper)
     }
     if (!keeper->has_hint)
         receive_hint(keeper, &err);
-    else if (!queue_pump(keeper->queue, &err))
+    else if (queue_pump(keeper->queue, &err))
+        queue_worked(keeper);
+    else
         queue_failed(keeper, &err);
 }
 
