@@ -50,6 +50,6 @@ enum mail_answer mail_send(struct mail *mail, const struct mail_envelope *envelo
                            size_t out_size);
 
 // The directory can be written to; the server answers, gives TLS and takes the password. A
-// conversation of its own, 5 s at most: whoever asks often remembers the answer. It is greeted as
-// by a mail of that sender, whom it is not told.
+// conversation of its own, 5 s at most: whoever asks often remembers the answer. EHLO is
+// said by the same name as for a mail of that sender.
 bool mail_ready(struct mail *mail, const char *sender, struct error *err);
