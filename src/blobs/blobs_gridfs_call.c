@@ -44,6 +44,7 @@ static bool fail(struct gridfs_failure *failure, const bson_error_t *problem, co
 {
     failure->is_transient = mongoc_error_has_label(reply, "TransientTransactionError") ||
                             problem->domain == MONGOC_ERROR_STREAM ||
+                            (problem->domain == MONGOC_ERROR_CLIENT && !is_refused(problem)) ||
                             problem->domain == MONGOC_ERROR_SERVER_SELECTION;
     return gridfs_set_error(failure->err, problem, what);
 }
