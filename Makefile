@@ -60,7 +60,7 @@ check-deploy: ## look at the image, run the compose file, check the manifests (a
 install: all ## into /usr/local, or DESTDIR
 	meson install -C $(BUILD) --no-rebuild
 
-clean:
+clean: ## remove what was built
 	rm -rf $(BUILD) $(SANITIZED) build-clang
 
 help:
