@@ -250,17 +250,20 @@ class MariaDB(Server):
         super().__init__(folder)
         self.durable = durable
         self.password_path = self.folder / "root-password"
+        self.temporary = self.folder / "temporary"  # in /tmp a second server takes these files away
 
     @property
     def password(self) -> str:
         return self.password_path.read_text()
 
     def prepare(self):
+        self.temporary.mkdir(exist_ok=True)
         if self.password_path.exists():
             return
         installed = subprocess.run(
             [program("mariadb-install-db"), "--no-defaults", f"--datadir={self.folder / 'data'}",
-             f"--user={getpass.getuser()}", "--auth-root-authentication-method=normal",
+             f"--tmpdir={self.temporary}", f"--user={getpass.getuser()}",
+             "--auth-root-authentication-method=normal",
              "--skip-test-db", "--skip-name-resolve"], cwd=self.folder, stdin=subprocess.DEVNULL,
             capture_output=True, text=True)
         if installed.returncode != 0:
@@ -279,6 +282,7 @@ class MariaDB(Server):
 
     def command(self):
         return [program("mariadbd"), "--no-defaults", f"--datadir={self.folder / 'data'}",
+                f"--tmpdir={self.temporary}",
                 f"--user={getpass.getuser()}", f"--bind-address={HOST}", f"--port={self.port}",
                 "--socket=mariadb.sock", f"--init-file={self.folder / 'first.sql'}",
                 "--skip-name-resolve", "--character-set-server=utf8mb4",
