@@ -287,6 +287,45 @@ def test_a_passing_fault_leaves_no_error(server, database, probes, source, tmp_p
     assert left_behind(connect(server, database)) == {}
 
 
+COMMANDS = ["insert", "update", "delete", "findAndModify", "find", "commitTransaction",
+            "abortTransaction"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_whichever_command_fails_all_is_there_or_goes_on(server, database, probes, source, tmp_path,
+                                                         command):
+    half, size = BATCH + 777, 2 * BATCH + 5000
+    whole = digest(source, size)
+    steps = [("create", "source/A"), ("write", source, 0, half), ("suspend",),
+             ("resume", "source/A"), ("write", source, half, size - half), ("commit",)]
+    probe, inside = probes(server.url(database)), connect(server, database)
+    with server.members[0].client() as client:
+        for failing in range(len(steps)):
+            fault = {"closeConnection": True} if failing % 2 else {"errorCode": 11600}
+            for number, step in enumerate(steps):
+                if number == failing:
+                    client.admin.command("configureFailPoint", "failCommand", mode={"times": 2},
+                                         data={"failCommands": [command], **fault})
+                kind, text = probe(*step)
+                client.admin.command("configureFailPoint", "failCommand", mode="off")
+                assert kind == "ok" or (kind == "unavailable" and number == failing), text
+                if kind != "ok":
+                    break
+            if kind != "ok" and step[0] == "write":
+                probe.ok("abort")
+            if kind != "ok" and probe("stat", "source/A")[0] == "not_found":
+                kind, text = probe("resume", "source/A")
+                if kind == "ok":
+                    probe.ok("write", source, int(text), size - int(text))
+                    assert probe.ok("commit") == whole
+                else:
+                    assert kind == "not_found"
+            if probe("stat", "source/A")[0] == "ok":
+                assert probe.ok("spool", "source/A", tmp_path) == whole
+            probe.ok("remove", "source/A")
+            assert left_behind(inside) == {}
+
+
 def test_an_unfinished_blob_outlives_the_server(tmp_path, probes, source):
     with servers.MongoDB(tmp_path / "mongodb") as server:
         probe = probes(server.url("unreel"))
