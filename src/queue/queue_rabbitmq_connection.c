@@ -220,13 +220,16 @@ static bool start_consumer(struct rabbitmq *rabbitmq, int64_t deadline_ms, struc
     return rabbitmq_succeeded(rabbitmq, "the consumer", err);
 }
 
-static bool connect_to(struct rabbitmq *rabbitmq, const struct url_host *host, int64_t deadline_ms,
-                       struct error *err)
+// A host that does not answer leaves the others their share of the time; one that does gets the
+// rest.
+static bool connect_to(struct rabbitmq *rabbitmq, const struct url_host *host, int64_t share_ms,
+                       int64_t deadline_ms, struct error *err)
 {
+    int64_t answer_by_ms = clock_monotonic_ms() + share_ms;
     rabbitmq->connection = amqp_new_connection();
     if (rabbitmq->connection == NULL)
         return error_set(err, ERROR_INTERNAL, "cannot make a connection");
-    return open_socket(rabbitmq, host, deadline_ms, err) && log_in(rabbitmq, deadline_ms, err) &&
+    return open_socket(rabbitmq, host, answer_by_ms, err) && log_in(rabbitmq, answer_by_ms, err) &&
            open_channel(rabbitmq, deadline_ms, err) &&
            (rabbitmq->topic == NULL || start_consumer(rabbitmq, deadline_ms, err));
 }
@@ -281,9 +284,8 @@ bool rabbitmq_keep_connected(struct rabbitmq *rabbitmq, int64_t deadline_ms, str
     size_t count = rabbitmq->url.host_count;
     for (size_t i = 0; i < count; i++) {
         const struct url_host *host = &rabbitmq->url.hosts[rabbitmq->host];
-        // A host that does not answer leaves the others their share.
         int64_t share_ms = clock_left_ms(deadline_ms) / (int64_t)(count - i);
-        if (connect_to(rabbitmq, host, clock_monotonic_ms() + share_ms, &reason)) {
+        if (connect_to(rabbitmq, host, share_ms, deadline_ms, &reason)) {
             rabbitmq->connection_number++;
             rabbitmq->connected_at_ms = rabbitmq->heard_at_ms = clock_monotonic_ms();
             return true;
