@@ -217,6 +217,20 @@ def test_a_server_that_is_away_only_delays(running, token, video):
 # ---- stopping --------------------------------------------------------------------------------------
 
 
+def test_a_server_that_is_away_is_not_said_to_work_because_nothing_is_due(running, token, video):
+    service, port = running
+    said = service.log().count("working again")
+    identifier = convert(service, token, video)
+    wait_until(lambda: "Connect" in letter(service, identifier)["last_reply"]
+               or service.admin(NOTIFIER, "/readyz").status == 503, what="its absence to be noticed")
+    answer = service.request("DELETE", f"/api/v1/conversions/{identifier}", token=token)
+    assert answer.status in (202, 204)
+    time.sleep(12)  # several pauses, and looks for letters that find none
+    assert service.log().count("working again") == said
+    with SmtpScript(port=port):
+        wait_until(lambda: service.log().count("working again") > said, 120, what="it to work again")
+
+
 def test_stopping_waits_for_no_server_and_spends_no_try(new_service, video):
     with SmtpScript() as server:
         service = new_service(settings={"UNREEL_MAIL": f"smtp://127.0.0.1:{server.port}"}).start()

@@ -221,6 +221,19 @@ static bool deliver(struct notifier *notifier, const struct letter *letter, stru
 
 // ---- the duty ----
 
+// After a pause the server is asked first: a look that finds no letter due says nothing about it.
+static bool check_that_it_is_back(struct notifier *notifier, struct error *err)
+{
+    if (!notifier_watch_is_down(&notifier->watch))
+        return true;
+    if (mail_ready(notifier->mail, notifier->sender, err)) {
+        notifier_watch_answered(&notifier->watch, clock_monotonic_ms());
+        return true;
+    }
+    notifier_watch_down(&notifier->watch, err->text, clock_monotonic_ms());
+    return error_prefix(err, "mail");
+}
+
 static bool prepare(void *context, struct error *err)
 {
     struct notifier *notifier = context;
@@ -230,7 +243,7 @@ static bool prepare(void *context, struct error *err)
         notifier->jobs = jobs_open(notifier->config->jobs, err);
     if (notifier->jobs != NULL && notifier->mail == NULL)
         notifier->mail = mail_open(notifier->config->mail, err);
-    return notifier->jobs != NULL && notifier->mail != NULL;
+    return notifier->jobs != NULL && notifier->mail != NULL && check_that_it_is_back(notifier, err);
 }
 
 static void release(void *context)

@@ -49,6 +49,14 @@ void notifier_watch_answered(struct notifier_watch *watch, int64_t now_ms)
     up(watch, false, now_ms);
 }
 
+bool notifier_watch_is_down(struct notifier_watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    bool is_down = watch->is_down;
+    pthread_mutex_unlock(&watch->lock);
+    return is_down;
+}
+
 bool notifier_watch_may_try(struct notifier_watch *watch, int64_t now_ms, struct error *err)
 {
     pthread_mutex_lock(&watch->lock);

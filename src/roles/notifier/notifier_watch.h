@@ -30,6 +30,8 @@ void notifier_watch_worked(struct notifier_watch *watch, int64_t now_ms);
 // It answered when asked. The next pause is none the shorter: it may still take no mail.
 void notifier_watch_answered(struct notifier_watch *watch, int64_t now_ms);
 
+// Whether nothing has said since the last failure that the server is back.
+bool notifier_watch_is_down(struct notifier_watch *watch);
 // False with UNAVAILABLE during a pause.
 bool notifier_watch_may_try(struct notifier_watch *watch, int64_t now_ms, struct error *err);
 // Whether it answered within the last minute, so that nobody need ask.
