@@ -7,11 +7,10 @@
 #include <assert.h>
 #include <string.h>
 
-extern const struct sql_ops sql_sqlite_ops, sql_mysql_ops;
-
-static const struct sql_ops *const drivers[] = {
+const struct sql_ops *const sql_drivers[] = {
     &sql_sqlite_ops,
     &sql_mysql_ops,
+    NULL,
 };
 
 enum { TRANSACTION_TRIES = 3 };
@@ -25,9 +24,9 @@ void sql_wrap_opened(struct sql *(*wrap)(struct sql *opened))
 
 static const struct sql_ops *find_driver(const char *url, struct error *err)
 {
-    for (size_t i = 0; i < sizeof drivers / sizeof drivers[0]; i++)
-        if (text_has_scheme_of(url, drivers[i]->schemes))
-            return drivers[i];
+    for (size_t i = 0; sql_drivers[i]; i++)
+        if (text_has_scheme_of(url, sql_drivers[i]->schemes))
+            return sql_drivers[i];
     error_set(err, ERROR_INVALID, "no database is called '%.*s:'", (int)strcspn(url, ":"), url);
     return NULL;
 }

@@ -48,6 +48,9 @@ struct sql_row {
     const struct sql_ops *ops;
 };
 
+extern const struct sql_ops sql_sqlite_ops, sql_mysql_ops;
+extern const struct sql_ops *const sql_drivers[]; // NULL ends it
+
 // For tests only: every handle that sql_open opens from now on is handed through `wrap`, which owns
 // it from then on. NULL ends that.
 void sql_wrap_opened(struct sql *(*wrap)(struct sql *opened));

@@ -61,8 +61,6 @@ struct mysql_row {
     const struct column *columns;
 };
 
-extern const struct sql_ops sql_mysql_ops;
-
 // ---- the connection
 
 static void forget(struct cached *cached)

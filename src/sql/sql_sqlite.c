@@ -45,8 +45,6 @@ struct sqlite_row {
     sqlite3_stmt *prepared;
 };
 
-extern const struct sql_ops sql_sqlite_ops;
-
 static const struct {
     const char *token, *text;
 } tokens[] = {

@@ -3,6 +3,7 @@
 #include "blobs/blobs_backend.h"
 #include "mail/mail_backend.h"
 #include "queue/queue_backend.h"
+#include "sql/sql_driver.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,12 +46,21 @@ static void every_way_of_mail_has_every_verb(void **state)
         assert_complete(mail_backends[i], sizeof *mail_backends[i]);
 }
 
+static void every_database_has_every_verb(void **state)
+{
+    (void)state;
+    assert_non_null(sql_drivers[0]);
+    for (size_t i = 0; sql_drivers[i] != NULL; i++)
+        assert_complete(sql_drivers[i], sizeof *sql_drivers[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_blob_store_has_every_verb),
         cmocka_unit_test(every_queue_has_every_verb),
         cmocka_unit_test(every_way_of_mail_has_every_verb),
+        cmocka_unit_test(every_database_has_every_verb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
