@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CONNECT_MS = 5000, PUBLISH_MS = 2000, SETTLE_MS = 2000 };
+enum { CONNECT_MS = 5000, PUBLISH_MS = 2000, SETTLE_MS = 2000, REFUSED_MS = 2000 };
 
 // ---- opening ----
 
@@ -102,6 +102,21 @@ static bool takes_messages(const struct rabbitmq *rabbitmq, struct error *err)
     return true;
 }
 
+// RabbitMQ 3.10 may refuse all messages of a channel whose first one came while the queue elected
+// its leader, for as long as the channel lives. So a new connection is tried; a full queue refuses
+// it too.
+static void note_refusal(struct rabbitmq *rabbitmq, const char *topic, struct error *err)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    error_set(err, ERROR_UNAVAILABLE,
+              "RabbitMQ refused a hint: the queue '%s' is full or out of order", topic);
+    if (rabbitmq->refused_since_ms == 0)
+        rabbitmq->refused_since_ms = now_ms;
+    else if (now_ms - rabbitmq->refused_since_ms >= REFUSED_MS)
+        rabbitmq_lose(rabbitmq, err, "it refuses all hints: the queue '%s' is full or out of order",
+                      topic);
+}
+
 static enum publishing await_confirm(struct rabbitmq *rabbitmq, const char *topic,
                                      int64_t deadline_ms, struct error *err)
 {
@@ -119,11 +134,11 @@ static enum publishing await_confirm(struct rabbitmq *rabbitmq, const char *topi
         rabbitmq_undeclare(rabbitmq);
         return PUBLISH_AGAIN;
     }
-    if (!rabbitmq->is_refused)
-        return PUBLISH_CONFIRMED;
-    error_set(err, ERROR_UNAVAILABLE,
-              "RabbitMQ refused a hint: the queue '%s' is full or out of order", topic);
-    return PUBLISH_FAILED;
+    if (rabbitmq->is_refused) {
+        note_refusal(rabbitmq, topic, err);
+        return PUBLISH_FAILED;
+    }
+    return PUBLISH_CONFIRMED;
 }
 
 static enum publishing publish_once(struct rabbitmq *rabbitmq, const char *topic, const char *id,

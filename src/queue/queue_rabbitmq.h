@@ -56,6 +56,7 @@ struct rabbitmq {
     uint64_t awaited_tag; // not confirmed yet; 0: none
     int64_t awaited_since_ms;
     bool is_refused, is_returned; // what came of the last one
+    int64_t refused_since_ms;     // the first time; 0: never
 };
 
 // Connected already, or one attempt a host until the deadline; fails at once while the back-off

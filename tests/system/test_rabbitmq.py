@@ -208,6 +208,8 @@ def test_a_full_queue_refuses(vhost, probe):
     refused = publisher.until("publish", "video", identifier(1), word="error")
     assert "the queue 'video' is full" in refused.text
     assert publisher.publish(2, "mp3").word == "ok"
+    # A channel can be refused for good where the queue is not full: it is given up after a while.
+    wait_until(lambda: "refuses all hints" in publisher.publish(1).text, what="a new connection")
     vhost.manage("DELETE", "queues", "/video/contents")
     publisher.until("publish", "video", identifier(3))
 
