@@ -219,7 +219,7 @@ static size_t take_bytes(struct gridfs_writer *writer, const void *bytes, size_t
 {
     size_t piece = limit - writer->filled < size ? limit - writer->filled : size;
     size_t needed = writer->filled + piece;
-    if (needed > writer->capacity) {
+    if (writer->bytes == NULL || needed > writer->capacity) {
         size_t twice = 2 * writer->capacity < limit ? 2 * writer->capacity : limit;
         writer->capacity = needed > twice ? needed : twice;
         writer->bytes = alloc_resize(writer->bytes, writer->capacity);
@@ -264,7 +264,8 @@ ssize_t gridfs_read_back(struct blobs *blobs, struct blob_writer *base, int64_t 
     if (inside >= 0) {
         size_t left = inside < (int64_t)writer->filled ? writer->filled - (size_t)inside : 0;
         size_t piece = left < size ? left : size;
-        memcpy(out, writer->bytes + inside, piece);
+        if (piece > 0)
+            memcpy(out, writer->bytes + inside, piece);
         return (ssize_t)piece;
     }
     writer->window.size_bytes = begin_of(writer);
