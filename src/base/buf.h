@@ -32,3 +32,4 @@ static inline void scoped_buf(struct buf *buf)
 {
     buf_finish(buf);
 }
+#define SCOPED_BUF __attribute__((cleanup(scoped_buf)))

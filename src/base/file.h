@@ -40,4 +40,3 @@ static inline void scoped_fd(int *fd)
     file_close(*fd);
 }
 #define SCOPED_FD __attribute__((cleanup(scoped_fd)))
-#define SCOPED_BUF __attribute__((cleanup(scoped_buf)))

@@ -3,8 +3,8 @@
 #include "http/http_admin.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/metrics.h"
 #include "http/http_reply.h"
 

@@ -1,7 +1,7 @@
 #include "http/http_client.h"
 
 #include "base/alloc.h"
-#include "base/file.h"
+#include "base/buf.h"
 #include "base/text.h"
 
 #include <curl/curl.h>

@@ -3,7 +3,7 @@
 // refuses after the headers it closes at once, and the reset that unread data causes can overtake
 // the answer.
 
-#include "base/file.h"
+#include "base/buf.h"
 #include "http/http_server.h"
 
 #include <stdlib.h>

@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "http/http_parameters.h"
 

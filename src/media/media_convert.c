@@ -1,7 +1,6 @@
 #include "media/media_convert.h"
 
 #include "base/buf.h"
-#include "base/file.h"
 #include "media/media_encode.h"
 #include "media/media_limits.h"
 #include "media/media_resample.h"

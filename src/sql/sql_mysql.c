@@ -7,10 +7,10 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "sql/sql_mysql_connect.h"
 #include "sql/sql_mysql_error.h"
+#include "sql/sql_statements.h"
 
 #include <assert.h>
 #include <poll.h>
@@ -18,16 +18,8 @@
 #include <string.h>
 
 enum {
-    CACHE_SIZE = 64,
-    STATEMENT_LIMIT_BYTES = 64 * 1024,
     VALUES_LIMIT = 64, // bound values of a statement, and columns of a row
     COLUMN_BYTES = 128,
-};
-
-struct cached {
-    char *text; // NULL: free
-    MYSQL_STMT *prepared;
-    uint64_t used; // the handle's count of uses then
 };
 
 // A value of the row that is read now, as text.
@@ -47,8 +39,7 @@ struct mysql {
     struct sql base;
     struct url url;
     MYSQL *connection; // NULL: the next call connects
-    struct cached cache[CACHE_SIZE];
-    uint64_t uses;
+    struct sql_statements statements;
     struct column columns[VALUES_LIMIT];
     enum transaction transaction;
     bool is_migrating; // has the lock, which falls with the connection
@@ -63,12 +54,9 @@ struct mysql_row {
 
 // ---- the connection
 
-static void forget(struct cached *cached)
+static void close_prepared(void *prepared)
 {
-    if (cached->text)
-        mysql_stmt_close(cached->prepared);
-    free(cached->text);
-    *cached = (struct cached){0};
+    mysql_stmt_close(prepared);
 }
 
 // The connection first: a statement of a dead one is then closed without asking the server.
@@ -76,8 +64,7 @@ static void disconnect(struct mysql *self)
 {
     mysql_close(self->connection);
     self->connection = NULL;
-    for (size_t i = 0; i < CACHE_SIZE; i++)
-        forget(&self->cache[i]);
+    sql_statements_clear(&self->statements);
 }
 
 // A transaction that lost its connection, or a lock, may be run again: the server has undone it.
@@ -133,62 +120,33 @@ static bool have_connection(struct mysql *self, struct error *err)
 
 // ---- prepared statements
 
-static bool append_token(struct mysql *self, const char **at, struct buf *out)
-{
-    if (text_starts_with(*at, "{now}")) {
-        *at += strlen("{now}");
-        return buf_append_text(out, "(TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00',"
-                                    " UTC_TIMESTAMP(6)) DIV 1000)");
-    }
-    if (text_starts_with(*at, "{table}")) {
-        *at += strlen("{table}");
-        // Binary, and without the padding that makes 'a' and 'a ' equal; each has its own name.
-        return buf_printf(out,
-                          "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4"
-                          " COLLATE %s",
-                          mariadb_connection(self->connection) ? "utf8mb4_nopad_bin"
-                                                               : "utf8mb4_0900_bin");
-    }
-    return buf_append(out, (*at)++, 1);
-}
+static const char now[] = "(TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00',"
+                          " UTC_TIMESTAMP(6)) DIV 1000)";
 
-// The statement's own place, or else a free one, or else the one used longest ago.
-static struct cached *find_place(struct mysql *self, const char *statement)
-{
-    struct cached *place = &self->cache[0];
-    for (size_t i = 0; i < CACHE_SIZE; i++) {
-        struct cached *cached = &self->cache[i];
-        if (cached->text && strcmp(cached->text, statement) == 0)
-            return cached;
-        if (cached->used < place->used)
-            place = cached;
-    }
-    forget(place);
-    return place;
-}
+// Binary, and without the padding that makes 'a' and 'a ' equal; each has its own name.
+#define TABLE_OPTIONS "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE "
 
 static bool prepare(struct mysql *self, const char *statement, MYSQL_STMT **out, struct error *err)
 {
-    struct cached *cached = find_place(self, statement);
-    if (!cached->text) {
-        SCOPED_BUF struct buf expanded;
-        buf_init(&expanded, STATEMENT_LIMIT_BYTES);
-        for (const char *at = statement; *at;)
-            if (!append_token(self, &at, &expanded))
-                return error_set(err, ERROR_INTERNAL, "mysql: the statement is too long");
-        MYSQL_STMT *prepared = mysql_stmt_init(self->connection);
-        if (!prepared)
-            abort(); // as everywhere without memory
-        if (mysql_stmt_prepare(prepared, expanded.bytes, expanded.size) != 0) {
-            fail_statement(self, prepared, err);
-            mysql_stmt_close(prepared);
-            return false;
-        }
-        cached->text = alloc_text(statement);
-        cached->prepared = prepared;
+    *out = sql_statements_find(&self->statements, statement);
+    if (*out)
+        return true;
+    SCOPED_BUF struct buf expanded;
+    buf_init(&expanded, SQL_STATEMENT_LIMIT_BYTES);
+    const char *table = mariadb_connection(self->connection) ? TABLE_OPTIONS "utf8mb4_nopad_bin"
+                                                             : TABLE_OPTIONS "utf8mb4_0900_bin";
+    if (!sql_statements_expand(statement, now, table, &expanded))
+        return error_set(err, ERROR_INTERNAL, "mysql: the statement is too long");
+    MYSQL_STMT *prepared = mysql_stmt_init(self->connection);
+    if (!prepared)
+        abort(); // as everywhere without memory
+    if (mysql_stmt_prepare(prepared, expanded.bytes, expanded.size) != 0) {
+        fail_statement(self, prepared, err);
+        mysql_stmt_close(prepared);
+        return false;
     }
-    cached->used = ++self->uses;
-    *out = cached->prepared;
+    sql_statements_keep(&self->statements, statement, prepared);
+    *out = prepared;
     return true;
 }
 
@@ -462,6 +420,7 @@ static struct sql *handle_open(const char *url, enum sql_durability durability, 
 {
     struct mysql *self = alloc_zeroed(1, sizeof *self);
     self->base.ops = &sql_mysql_ops;
+    self->statements.close = close_prepared;
     if (sql_mysql_parse(url, &self->url, err) &&
         (durability == SQL_RELAXED || have_connection(self, err)))
         return &self->base;

@@ -1,7 +1,6 @@
 #include "sql/sql_mysql_connect.h"
 
 #include "base/buf.h"
-#include "base/file.h"
 #include "sql/sql_mysql_error.h"
 
 #include <netinet/in.h>

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/id.h"
+#include "base/text.h"
+#include "sql/sql_statements.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,21 +21,14 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { BUSY_TIMEOUT_MS = 5000, CACHE_SIZE = 64, STATEMENT_LIMIT_BYTES = 64 * 1024 };
-
-struct cached {
-    char *text; // NULL: free
-    sqlite3_stmt *prepared;
-    uint64_t used; // the handle's count of uses then
-};
+enum { BUSY_TIMEOUT_MS = 5000 };
 
 struct sqlite {
     struct sql base;
     sqlite3 *database;
     char *lock_path;
     int lock_fd; // held while migrating; -1 otherwise
-    struct cached cache[CACHE_SIZE];
-    uint64_t uses;
+    struct sql_statements statements;
     int64_t busy_deadline_ms;
     bool is_in_transaction;
     bool is_in_query;
@@ -45,25 +40,15 @@ struct sqlite_row {
     sqlite3_stmt *prepared;
 };
 
-static const struct {
-    const char *token, *text;
-} tokens[] = {
-    // julianday is whole milliseconds as a double of days, 0.04 ms fine: rounding gives them back.
-    {"{now}", "CAST(ROUND((julianday('now')-2440587.5)*86400000.0) AS INTEGER)"},
-    {"{table}", ""},
-};
-
-static bool starts_with_word(const char *text, const char *word)
-{
-    return strncmp(text, word, strlen(word)) == 0;
-}
+// julianday is whole milliseconds as a double of days, 0.04 ms fine: rounding gives them back.
+static const char now[] = "CAST(ROUND((julianday('now')-2440587.5)*86400000.0) AS INTEGER)";
 
 // SQLite has one code for all that a statement can have wrong; these three are answers.
 static enum error_kind kind_of_plain_error(const char *message)
 {
-    if (strstr(message, "already exists") || starts_with_word(message, "duplicate column name"))
+    if (strstr(message, "already exists") || text_starts_with(message, "duplicate column name"))
         return ERROR_CONFLICT;
-    if (starts_with_word(message, "no such table") || starts_with_word(message, "no such column") ||
+    if (text_starts_with(message, "no such table") || text_starts_with(message, "no such column") ||
         strstr(message, "has no column named"))
         return ERROR_UNAVAILABLE; // not migrated yet
     return ERROR_INTERNAL;
@@ -108,68 +93,33 @@ static bool fail_with(struct sqlite *self, int code, struct error *err)
 
 // ---- prepared statements
 
-static bool expand(const char *statement, struct buf *out)
+static void close_prepared(void *prepared)
 {
-    for (const char *at = statement; *at;) {
-        size_t i = 0;
-        while (i < sizeof tokens / sizeof tokens[0] && !starts_with_word(at, tokens[i].token))
-            i++;
-        if (i < sizeof tokens / sizeof tokens[0]) {
-            if (!buf_append_text(out, tokens[i].text))
-                return false;
-            at += strlen(tokens[i].token);
-        } else if (!buf_append(out, at++, 1)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void forget(struct cached *cached)
-{
-    sqlite3_finalize(cached->prepared);
-    free(cached->text);
-    *cached = (struct cached){0};
-}
-
-// The statement's own place, or else a free one, or else the one used longest ago.
-static struct cached *find_place(struct sqlite *self, const char *statement)
-{
-    struct cached *place = &self->cache[0];
-    for (size_t i = 0; i < CACHE_SIZE; i++) {
-        struct cached *cached = &self->cache[i];
-        if (cached->text && strcmp(cached->text, statement) == 0)
-            return cached;
-        if (cached->used < place->used)
-            place = cached;
-    }
-    if (place->text)
-        forget(place);
-    return place;
+    sqlite3_finalize(prepared);
 }
 
 static bool prepare(struct sqlite *self, const char *statement, sqlite3_stmt **out,
                     struct error *err)
 {
-    struct cached *cached = find_place(self, statement);
-    if (!cached->text) {
-        SCOPED_BUF struct buf expanded;
-        buf_init(&expanded, STATEMENT_LIMIT_BYTES);
-        if (!expand(statement, &expanded))
-            return error_set(err, ERROR_INTERNAL, "sqlite: the statement is too long");
-        const char *rest;
-        int code = sqlite3_prepare_v3(self->database, expanded.bytes, -1, SQLITE_PREPARE_PERSISTENT,
-                                      &cached->prepared, &rest);
-        if (code != SQLITE_OK)
-            return fail_with(self, code, err);
-        cached->text = alloc_text(statement);
-        if (!cached->prepared || rest[strspn(rest, " \n;")]) {
-            forget(cached);
-            return error_set(err, ERROR_INTERNAL, "sqlite: not one statement");
-        }
+    *out = sql_statements_find(&self->statements, statement);
+    if (*out)
+        return true;
+    SCOPED_BUF struct buf expanded;
+    buf_init(&expanded, SQL_STATEMENT_LIMIT_BYTES);
+    if (!sql_statements_expand(statement, now, "", &expanded))
+        return error_set(err, ERROR_INTERNAL, "sqlite: the statement is too long");
+    sqlite3_stmt *prepared;
+    const char *rest;
+    int code = sqlite3_prepare_v3(self->database, expanded.bytes, -1, SQLITE_PREPARE_PERSISTENT,
+                                  &prepared, &rest);
+    if (code != SQLITE_OK)
+        return fail_with(self, code, err);
+    if (!prepared || rest[strspn(rest, " \n;")]) {
+        sqlite3_finalize(prepared);
+        return error_set(err, ERROR_INTERNAL, "sqlite: not one statement");
     }
-    cached->used = ++self->uses;
-    *out = cached->prepared;
+    sql_statements_keep(&self->statements, statement, prepared);
+    *out = prepared;
     return true;
 }
 
@@ -416,8 +366,7 @@ static void sqlite_close(struct sql *sql)
 {
     struct sqlite *self = (struct sqlite *)sql;
     assert(!self->is_in_query);
-    for (size_t i = 0; i < CACHE_SIZE; i++)
-        forget(&self->cache[i]);
+    sql_statements_clear(&self->statements);
     sqlite3_close(self->database);
     file_close(self->lock_fd);
     free(self->lock_path);
@@ -443,6 +392,7 @@ static struct sql *sqlite_open(const char *url, enum sql_durability durability, 
     if (!sqlite_check_url(url, err) || !make_file(path, err))
         return NULL;
     struct sqlite *self = alloc_zeroed(1, sizeof *self);
+    self->statements.close = close_prepared;
     self->base.ops = &sql_sqlite_ops;
     self->lock_fd = -1;
     self->lock_path = alloc_format("%s-migrate", path);

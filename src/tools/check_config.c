@@ -2,7 +2,7 @@
 // wrong, and on request what answers.
 #include "tools/tools.h"
 
-#include "base/file.h"
+#include "base/buf.h"
 #include "tools/connect.h"
 #include "tools/load.h"
 

@@ -1,6 +1,6 @@
 #include "tools/load.h"
 
-#include "base/file.h"
+#include "base/buf.h"
 #include "base/text.h"
 #include "base/url.h"
 #include "blobs/blobs.h"

@@ -3,7 +3,7 @@
 
 #include "accounts/accounts.h"
 #include "base/alloc.h"
-#include "base/file.h"
+#include "base/buf.h"
 #include "config/config.h"
 #include "security/password.h"
 #include "tools/load.h"

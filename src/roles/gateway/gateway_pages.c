@@ -1,6 +1,6 @@
 #include "roles/gateway/gateway_pages.h"
 
-#include "base/file.h"
+#include "base/buf.h"
 #include "http/http_reply.h"
 #include "protocol/preset.h"
 #include "roles/gateway/gateway_handlers.h"

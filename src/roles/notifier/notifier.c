@@ -1,8 +1,8 @@
 // The notifier role: takes letters that are due, builds the mail, sends it, notes what came of it.
 // crew.h has the two threads: a server may keep us waiting for minutes after the final dot.
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "letters/letters.h"
