@@ -2,6 +2,7 @@
 // whoever asked for it learns so, or learns nothing. On a MySQL or MariaDB server.
 
 #include "jobs_fixture.h"
+#include "jobs_operations.h"
 #include "jobs_oracle.h"
 #include "letters/letters.h"
 #include "lossy_proxy.h"
@@ -127,93 +128,21 @@ static void a_letter_is_claimed_and_noted_once_without_answers(void **state)
 
 // ---- any message
 
-struct operation {
-    const char *from_state, *to_state;
-    void (*prepare)(struct jobs_claimed *out);
-    bool (*run)(struct jobs_claimed *claimed);
-};
-
-static void prepare_receiving(struct jobs_claimed *out)
-{
-    fixture_receiving(direct, out->conversion.id);
-}
-
-static void prepare_queued(struct jobs_claimed *out)
-{
-    fixture_queued(direct, out->conversion.id);
-}
-
-static void prepare_claimed(struct jobs_claimed *out)
-{
-    *out = fixture_claimed(direct);
-}
-
-static bool run_commit(struct jobs_claimed *claimed)
-{
-    struct error err = {0};
-    return jobs_upload_commit(jobs, claimed->conversion.id, NULL, NULL, 800, fixture_sha256, NULL,
-                              &err);
-}
-
-static bool run_claim(struct jobs_claimed *claimed)
-{
-    struct error err = {0};
-    struct jobs_claimed ignored;
-    return jobs_claim(jobs, claimed->conversion.id, "w", &ignored, &err) == JOBS_DONE;
-}
-
-static bool run_finish(struct jobs_claimed *claimed)
-{
-    struct error err = {0};
-    struct jobs_result result = fixture_result();
-    enum jobs_answer answer = jobs_finish(jobs, claimed, &result, &err);
-    assert_int_not_equal(answer, JOBS_NOT_YOURS);
-    return answer == JOBS_DONE;
-}
-
-static bool run_give_back(struct jobs_claimed *claimed)
-{
-    struct error err = {0};
-    enum jobs_answer answer = jobs_give_back(jobs, claimed, &err);
-    assert_int_not_equal(answer, JOBS_NOT_YOURS);
-    return answer == JOBS_DONE;
-}
-
-static bool run_delete(struct jobs_claimed *claimed)
-{
-    struct error err = {0};
-    return jobs_delete(jobs, fixture_alice, claimed->conversion.id, &err);
-}
-
-static const struct operation operations[] = {
-    {"receiving", "queued", prepare_receiving, run_commit},
-    {"queued", "converting", prepare_queued, run_claim},
-    {"converting", "ready", prepare_claimed, run_finish},
-    {"converting", "queued", prepare_claimed, run_give_back},
-    {"queued", "deleting", prepare_queued, run_delete},
-};
-
 // Returns whether there was such a message.
-static bool cut_at(const struct operation *operation, int number)
+static bool cut_at(const struct jobs_operation *operation, int number)
 {
     fixture_empty(direct);
     struct jobs_claimed claimed = {0};
-    operation->prepare(&claimed);
+    operation->prepare(direct, &claimed);
     const char *id = claimed.conversion.id;
     int lost = lossy_proxy_lost(proxy);
     lossy_proxy_cut(proxy, number);
-    bool is_done = operation->run(&claimed);
+    bool is_done = operation->run(jobs, &claimed);
     lossy_proxy_cut(proxy, 0);
     bool is_hit = lossy_proxy_lost(proxy) > lost;
-    struct conversion row = fixture_row(direct, id);
-    bool is_before = strcmp(row.state, operation->from_state) == 0;
-    bool is_after = strcmp(row.state, operation->to_state) == 0;
-    const char *complaint = jobs_oracle_complaint(direct, id);
-    if (complaint || !(is_before || is_after) || (is_done && !is_after) || (!is_hit && !is_done))
-        fail_msg("%s to %s, message %d: state %s, done %d: %s", operation->from_state,
-                 operation->to_state, number, row.state, is_done, complaint ? complaint : "");
+    jobs_operation_check(operation, direct, id, number, is_done, is_hit);
     // Once more, undisturbed.
-    operation->run(&claimed);
+    operation->run(jobs, &claimed);
     assert_true(fixture_is(direct, id, operation->to_state));
     assert_null(jobs_oracle_complaint(direct, id));
     return is_hit;
@@ -222,9 +151,9 @@ static bool cut_at(const struct operation *operation, int number)
 static void a_connection_cut_at_any_message_loses_and_doubles_nothing(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
+    for (size_t i = 0; i < JOBS_OPERATIONS; i++) {
         int number = 1;
-        while (cut_at(&operations[i], number))
+        while (cut_at(&jobs_operations[i], number))
             number++;
         assert_true(number > 8); // BEGIN, UPDATE, INSERT, COMMIT, and their answers
     }
