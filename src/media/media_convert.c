@@ -92,7 +92,8 @@ static bool run(struct pipeline *pipeline, struct media_result *out, struct medi
 bool media_convert(const struct media_job *job, struct media_result *out, struct media_failure *why)
 {
     struct pipeline pipeline = {.job = job};
-    pipeline.source = media_source_open(job->source_fd, job->max_duration_ms, why);
+    const struct media_selection selection = {.max_duration_ms = job->max_duration_ms};
+    pipeline.source = media_source_open(job->source_fd, &selection, why);
     bool is_done = pipeline.source != NULL && run(&pipeline, out, why);
     media_encoder_close(pipeline.encoder);
     media_resampler_destroy(pipeline.resampler);

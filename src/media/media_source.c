@@ -51,7 +51,7 @@ static int64_t duration_of_track_ms(const struct media_boxes *boxes,
     return 0;
 }
 
-static bool look_at_boxes(struct media_source *source, int64_t max_duration_ms,
+static bool look_at_boxes(struct media_source *source, const struct media_selection *selection,
                           struct media_failure *why)
 {
     if (!media_boxes_read(source->fd, &source->boxes, why))
@@ -59,7 +59,8 @@ static bool look_at_boxes(struct media_source *source, int64_t max_duration_ms,
     source->track = media_boxes_choose_audio(&source->boxes, why);
     if (source->track == NULL)
         return false;
-    if (max_duration_ms > 0 && media_source_duration_ms(source) > max_duration_ms)
+    int64_t longest_ms = selection->max_duration_ms;
+    if (longest_ms > 0 && media_source_duration_ms(source) > longest_ms)
         return media_fail(why, "too_long", NULL);
     return media_boxes_check_offsets(source->fd, &source->boxes, source->track, why);
 }
@@ -143,12 +144,13 @@ static bool choose_reader(struct media_source *source, bool *out_is_walkable,
     return edits != MEDIA_EDITS_FAILED;
 }
 
-struct media_source *media_source_open(int fd, int64_t max_duration_ms, struct media_failure *why)
+struct media_source *media_source_open(int fd, const struct media_selection *selection,
+                                       struct media_failure *why)
 {
     SCOPED(media_source_close) struct media_source *source = alloc_zeroed(1, sizeof *source);
     source->fd = fd;
     bool is_walkable;
-    if (!look_at_boxes(source, max_duration_ms, why) || !choose_reader(source, &is_walkable, why) ||
+    if (!look_at_boxes(source, selection, why) || !choose_reader(source, &is_walkable, why) ||
         !open_input(source, is_walkable, why) || !open_decoder(source, why))
         return NULL;
     return TAKE(source);

@@ -15,8 +15,17 @@ struct AVDictionary;
 struct AVFrame;
 struct media_source;
 
+// What is wanted of the file.
+struct media_selection {
+    const char *track; // number from 1 among the audio tracks, or a language; NULL: the main one
+    int64_t start_ms;  // in presented time
+    int64_t end_ms;    // 0: to the end
+    int64_t max_duration_ms; // a longer file is refused; 0: no limit
+};
+
 // Borrows the descriptor. NULL on failure. Codes: all that blame the file, and internal.
-struct media_source *media_source_open(int fd, int64_t max_duration_ms, struct media_failure *why);
+struct media_source *media_source_open(int fd, const struct media_selection *selection,
+                                       struct media_failure *why);
 void media_source_close(struct media_source *source);
 SCOPE_DEFINE(media_source_close, struct media_source *);
 
