@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "media/media_confine.h"
 #include "media/media_convert.h"
+#include "media/media_encode.h"
 #include "media/media_progress.h"
 
 #include <getopt.h>
@@ -28,7 +29,8 @@ static int fail(const struct media_failure *why)
     return 1;
 }
 
-static bool parse_arguments(int argument_count, char **arguments, struct media_job *out)
+static bool parse_arguments(int argument_count, char **arguments, struct media_job *out,
+                            int64_t *out_cores)
 {
     static const struct option options[] = {
         {"preset", required_argument, NULL, 'p'},
@@ -37,7 +39,6 @@ static bool parse_arguments(int argument_count, char **arguments, struct media_j
         {"cores", required_argument, NULL, 'c'},
         {NULL, 0, NULL, 0},
     };
-    int64_t cores = 1;
     opterr = 0;
     optind = 1;
     for (int option; (option = getopt_long(argument_count, arguments, "", options, NULL)) != -1;) {
@@ -49,11 +50,10 @@ static bool parse_arguments(int argument_count, char **arguments, struct media_j
         else if (option == 'd')
             is_understood = text_parse_integer(optarg, 0, INT64_MAX / 1000, &out->max_duration_ms);
         else if (option == 'c')
-            is_understood = text_parse_integer(optarg, 1, 1024, &cores);
+            is_understood = text_parse_integer(optarg, 1, 1024, out_cores);
         if (!is_understood)
             return false;
     }
-    out->cores = (int)cores;
     return optind == argument_count;
 }
 
@@ -67,12 +67,18 @@ int media_child_run(int argument_count, char **arguments)
                             .report = media_progress_report,
                             .context = &progress};
     struct media_failure why;
+    int64_t cores = 1;
     media_confine_prepare();
-    if (!parse_arguments(argument_count, arguments, &job)) {
+    if (!parse_arguments(argument_count, arguments, &job, &cores)) {
         media_fail(&why, "internal", "The media child was started with wrong arguments.");
         fail(&why);
         return 2;
     }
+    SCOPED(media_encoder_close)
+    struct media_encoder *encoder = media_encoder_create((int)cores, &why);
+    if (encoder == NULL)
+        return fail(&why);
+    job.encoder = encoder;
     if (!media_confine_enter()) {
         media_fail(&why, "internal", "The media child could not confine itself.");
         return fail(&why);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "media/media_confine.h"
 #include "media/media_convert.h"
+#include "media/media_encode.h"
 #include "media/media_progress.h"
 
 #include <errno.h>
@@ -183,7 +184,8 @@ static bool is_same_file(int fd, const char *path)
            one.st_ino == other.st_ino;
 }
 
-static int convert(const struct command_line *line, int input, int output)
+static int convert(const struct command_line *line, struct media_encoder *encoder, int input,
+                   int output)
 {
     struct media_progress progress = {.fd = STDERR_FILENO, .last_permille = -1};
     if (!line->is_quiet && isatty(STDERR_FILENO))
@@ -192,7 +194,7 @@ static int convert(const struct command_line *line, int input, int output)
                                   .output_fd = output,
                                   .preset = line->preset,
                                   .title = line->title,
-                                  .cores = 1,
+                                  .encoder = encoder,
                                   .report = media_progress_report,
                                   .context = &progress};
     struct media_result result;
@@ -202,13 +204,14 @@ static int convert(const struct command_line *line, int input, int output)
     return is_done ? DONE : complain(NOT_CONVERTED, line->input, why.detail);
 }
 
-static int convert_to_standard_output(const struct command_line *line, int input)
+static int convert_to_standard_output(const struct command_line *line,
+                                      struct media_encoder *encoder, int input)
 {
     struct error err;
     SCOPED_FD int spool = open_spool(&err);
     if (spool < 0)
         return complain(NOT_CONVERTED, "standard output", err.text);
-    int status = convert(line, input, spool);
+    int status = convert(line, encoder, input, spool);
     if (status != DONE)
         return status;
     if (lseek(spool, 0, SEEK_SET) != 0 || !copy_all(spool, STDOUT_FILENO, &err))
@@ -218,7 +221,8 @@ static int convert_to_standard_output(const struct command_line *line, int input
 
 // The MP3 grows under another name in the same folder; `path` has the old file or the whole new
 // one at every moment.
-static int convert_to_file(const struct command_line *line, int input, const char *path)
+static int convert_to_file(const struct command_line *line, struct media_encoder *encoder,
+                           int input, const char *path)
 {
     char token[TOKEN_SIZE];
     token_new(token);
@@ -226,7 +230,7 @@ static int convert_to_file(const struct command_line *line, int input, const cha
     SCOPED_FD int output = open(unfinished, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (output < 0)
         return complain(NOT_CONVERTED, path, strerrordesc_np(errno));
-    int status = convert(line, input, output);
+    int status = convert(line, encoder, input, output);
     if (status == DONE && fsync(output) != 0)
         status = complain(NOT_CONVERTED, path, strerrordesc_np(errno));
     if (status == DONE && rename(unfinished, path) != 0)
@@ -260,10 +264,14 @@ int media_command_run(int argument_count, char **arguments)
     SCOPED_FD int input = open_input(line.input, &err);
     if (input < 0)
         return complain(NOT_CONVERTED, line.input, err.text);
+    struct media_failure why;
+    SCOPED(media_encoder_close) struct media_encoder *encoder = media_encoder_create(1, &why);
+    if (encoder == NULL)
+        return complain(NOT_CONVERTED, line.input, why.detail);
     if (!media_confine_enter())
         return complain(NOT_CONVERTED, line.input, "this process could not confine itself");
     if (line.output != NULL && is_dash(line.output))
-        return convert_to_standard_output(&line, input);
+        return convert_to_standard_output(&line, encoder, input);
     SCOPED(free)
     char *path = line.output != NULL ? alloc_text(line.output) : default_output(line.input);
     if (is_same_file(input, path))
@@ -272,5 +280,5 @@ int media_command_run(int argument_count, char **arguments)
         return complain(USAGE, path, "is a folder; name the MP3 too");
     if (!line.is_forced && access(path, F_OK) == 0)
         return complain(USAGE, path, "is already there (--force replaces it)");
-    return convert_to_file(&line, input, path);
+    return convert_to_file(&line, encoder, input, path);
 }

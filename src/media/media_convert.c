@@ -16,8 +16,8 @@ struct pipeline {
     const struct media_job *job;
     struct media_source *source;
     struct media_resampler *resampler;
-    struct media_encoder *encoder;
     struct media_format format;
+    bool is_begun; // the output's shape is known
 };
 
 // The output's shape is known with the first decoded frame: HE-AAC, for one, has twice the rate
@@ -30,19 +30,17 @@ static bool start_output(struct pipeline *pipeline, const AVFrame *first, struct
     SCOPED_BUF struct buf tag;
     buf_init(&tag, TAG_LIMIT_BYTES);
     media_tags_write(media_source_tags(pipeline->source), job->title, &tag);
-    pipeline->encoder =
-        media_encoder_open(job->output_fd, job->preset, pipeline->format, tag.bytes, tag.size, why);
-    if (pipeline->encoder == NULL)
-        return false;
     pipeline->resampler = media_resampler_create(pipeline->format);
-    return true;
+    pipeline->is_begun = media_encoder_begin(job->encoder, job->output_fd, job->preset,
+                                             pipeline->format, tag.bytes, tag.size, why);
+    return pipeline->is_begun;
 }
 
 static int64_t written_ms(const struct pipeline *pipeline)
 {
     int rate_hz = pipeline->format.rate_hz;
     assert(rate_hz > 0);
-    return (media_encoder_samples(pipeline->encoder) * 1000 + rate_hz / 2) / rate_hz;
+    return (media_encoder_samples(pipeline->job->encoder) * 1000 + rate_hz / 2) / rate_hz;
 }
 
 // Says how far we are and checks what must hold at every step.
@@ -66,9 +64,9 @@ static bool pass_frames(struct pipeline *pipeline, struct media_failure *why)
         enum media_step step = media_source_next(pipeline->source, &frame, why);
         if (step != MEDIA_STEP_FRAME)
             return step == MEDIA_STEP_END;
-        if (pipeline->encoder == NULL && !start_output(pipeline, frame, why))
+        if (!pipeline->is_begun && !start_output(pipeline, frame, why))
             return false;
-        if (!media_resampler_pass(pipeline->resampler, frame, pipeline->encoder, why) ||
+        if (!media_resampler_pass(pipeline->resampler, frame, pipeline->job->encoder, why) ||
             !account(pipeline, why))
             return false;
     }
@@ -78,14 +76,14 @@ static bool run(struct pipeline *pipeline, struct media_result *out, struct medi
 {
     if (!pass_frames(pipeline, why))
         return false;
-    if (pipeline->encoder == NULL) // the edit list presents nothing of what was decoded
+    if (!pipeline->is_begun) // the edit list presents nothing of what was decoded
         return media_fail(why, "no_audio", "The audio track of this file is empty.");
-    if (!media_resampler_pass(pipeline->resampler, NULL, pipeline->encoder, why))
-        return false;
-    if (!media_encoder_finish(pipeline->encoder, why))
+    struct media_encoder *encoder = pipeline->job->encoder;
+    if (!media_resampler_pass(pipeline->resampler, NULL, encoder, why) ||
+        !media_encoder_finish(encoder, why))
         return false;
     *out = (struct media_result){.duration_ms = written_ms(pipeline),
-                                 .samples = media_encoder_samples(pipeline->encoder)};
+                                 .samples = media_encoder_samples(encoder)};
     return true;
 }
 
@@ -95,7 +93,6 @@ bool media_convert(const struct media_job *job, struct media_result *out, struct
     const struct media_selection selection = {.max_duration_ms = job->max_duration_ms};
     pipeline.source = media_source_open(job->source_fd, &selection, why);
     bool is_done = pipeline.source != NULL && run(&pipeline, out, why);
-    media_encoder_close(pipeline.encoder);
     media_resampler_destroy(pipeline.resampler);
     media_source_close(pipeline.source);
     return is_done;

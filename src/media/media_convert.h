@@ -8,13 +8,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct media_encoder;
+
 struct media_job {
     int source_fd; // seekable
     int output_fd; // seekable, empty; the MP3 starts at its first byte
     const struct preset *preset;
-    const char *title;       // for a file without one of its own; may be NULL
-    int64_t max_duration_ms; // 0: no limit
-    int cores;               // not used yet: one thread encodes
+    const char *title;             // for a file without one of its own; may be NULL
+    int64_t max_duration_ms;       // 0: no limit
+    struct media_encoder *encoder; // created before this process confined itself; borrowed, used up
     // Told the progress in permille, often; false stops with the code `cancelled`.
     bool (*report)(void *context, int permille);
     void *context;

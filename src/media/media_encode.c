@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <lame/lame.h>
 #include <unistd.h>
@@ -16,7 +17,6 @@ enum {
 struct media_encoder {
     lame_t lame;
     int fd;
-    int channels;
     int64_t header_offset;
     int64_t offset;
     int64_t samples;
@@ -94,22 +94,26 @@ static bool append(struct media_encoder *encoder, const void *bytes, size_t size
     return true;
 }
 
-struct media_encoder *media_encoder_open(int fd, const struct preset *preset,
-                                         struct media_format format, const void *tag,
-                                         size_t tag_size, struct media_failure *why)
+struct media_encoder *media_encoder_create(int threads, struct media_failure *why)
 {
-    SCOPED(media_encoder_close) struct media_encoder *encoder = alloc_zeroed(1, sizeof *encoder);
+    assert(threads >= 1);
+    (void)why; // one thread encodes, and the caller lends it
+    return alloc_zeroed(1, sizeof(struct media_encoder));
+}
+
+bool media_encoder_begin(struct media_encoder *encoder, int fd, const struct preset *preset,
+                         struct media_format format, const void *tag, size_t tag_size,
+                         struct media_failure *why)
+{
+    assert(encoder->lame == NULL);
     encoder->fd = fd;
-    encoder->channels = format.channels;
     encoder->lame = lame_init();
-    if (encoder->lame == NULL || !set_up_lame(encoder->lame, preset, format)) {
-        media_fail(why, "internal", "The MP3 encoder could not be started.");
-        return NULL;
-    }
+    if (encoder->lame == NULL || !set_up_lame(encoder->lame, preset, format))
+        return media_fail(why, "internal", "The MP3 encoder could not be started.");
     if (!append(encoder, tag, tag_size, why))
-        return NULL;
+        return false;
     encoder->header_offset = encoder->offset;
-    return TAKE(encoder);
+    return true;
 }
 
 void media_encoder_close(struct media_encoder *encoder)

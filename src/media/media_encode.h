@@ -3,8 +3,8 @@
 // must end as a failure, never as a short MP3. The LAME header (delay, padding, seek table) goes in
 // last, over the room that was left for it.
 //
-// The place for encoding segments on several threads: behind these four functions, the caller
-// need not know.
+// The place for encoding segments on several threads: behind these functions, the caller need
+// not know.
 
 #include "base/scope.h"
 #include "media/media_failure.h"
@@ -24,12 +24,16 @@ struct media_format {
 // The MP3's rate and channels for a source under a preset: the source's own where MP3 has them.
 struct media_format media_encode_format(const struct preset *preset, int rate_hz, int channels);
 
-// Borrows the descriptor; writes `tag` at its start and the MP3 behind it.
-struct media_encoder *media_encoder_open(int fd, const struct preset *preset,
-                                         struct media_format format, const void *tag,
-                                         size_t tag_size, struct media_failure *why);
+// Starts the threads that will encode, and parks them: a confined process cannot start any. At
+// least 1. NULL on failure.
+struct media_encoder *media_encoder_create(int threads, struct media_failure *why);
 void media_encoder_close(struct media_encoder *encoder);
 SCOPE_DEFINE(media_encoder_close, struct media_encoder *);
+
+// Once an encoder. Borrows the descriptor; writes `tag` at its start and the MP3 behind it.
+bool media_encoder_begin(struct media_encoder *encoder, int fd, const struct preset *preset,
+                         struct media_format format, const void *tag, size_t tag_size,
+                         struct media_failure *why);
 
 // `count` samples a channel in [-1, 1]; for mono both pointers are the same. Changes them: what is
 // no number or far out of range is pulled in, since LAME must not see it.
