@@ -23,7 +23,8 @@ os.environ["UNREEL_BUILD"] = str(options.build.resolve())
 from media import ffmpeg  # noqa: E402
 from service import Service, children_of, command_line, memory_kib  # noqa: E402
 
-MEDIA_LIMIT_KIB, ROLE_LIMIT_KIB = 48 * 1024, 32 * 1024
+MEDIA_LIMIT_KIB = (20 + 16 * len(os.sched_getaffinity(0))) * 1024  # 16 MiB a thread
+ROLE_LIMIT_KIB = 32 * 1024
 rows = []
 
 
