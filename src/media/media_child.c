@@ -5,9 +5,9 @@
 #include "media/media_confine.h"
 #include "media/media_convert.h"
 #include "media/media_encode.h"
+#include "media/media_options.h"
 #include "media/media_progress.h"
 
-#include <getopt.h>
 #include <unistd.h>
 
 enum { SOURCE_FD = 0, OUTPUT_FD = 1, REPORT_FD = 2 };
@@ -29,56 +29,70 @@ static int fail(const struct media_failure *why)
     return 1;
 }
 
-static bool parse_arguments(int argument_count, char **arguments, struct media_job *out,
-                            int64_t *out_cores)
+struct arguments {
+    struct choices choices;
+    const char *title;
+    int64_t max_duration_ms;
+    int64_t cores;
+};
+
+static bool take_argument(int option, struct arguments *out)
 {
-    static const struct option options[] = {
-        {"preset", required_argument, NULL, 'p'},
+    struct error ignored;
+    if (media_options_is_choice(option))
+        return media_options_take(option, optarg, &out->choices, &ignored);
+    if (option == 't')
+        return (out->title = optarg) != NULL;
+    if (option == 'd')
+        return text_parse_integer(optarg, 0, INT64_MAX / 1000, &out->max_duration_ms);
+    return option == 'c' && text_parse_integer(optarg, 1, 1024, &out->cores);
+}
+
+static bool parse_arguments(int argument_count, char **arguments, struct arguments *out)
+{
+    static const struct option others[] = {
         {"title", required_argument, NULL, 't'},
         {"max-duration-ms", required_argument, NULL, 'd'},
         {"cores", required_argument, NULL, 'c'},
         {NULL, 0, NULL, 0},
     };
+    struct option options[MEDIA_OPTIONS_SIZE];
+    struct error ignored;
+    media_options_list(others, options);
+    *out = (struct arguments){.cores = 1};
+    choices_init(&out->choices);
     opterr = 0;
     optind = 1;
-    for (int option; (option = getopt_long(argument_count, arguments, "", options, NULL)) != -1;) {
-        bool is_understood = false;
-        if (option == 'p')
-            is_understood = (out->preset = preset_find(optarg)) != NULL;
-        else if (option == 't')
-            is_understood = (out->title = optarg) != NULL;
-        else if (option == 'd')
-            is_understood = text_parse_integer(optarg, 0, INT64_MAX / 1000, &out->max_duration_ms);
-        else if (option == 'c')
-            is_understood = text_parse_integer(optarg, 1, 1024, out_cores);
-        if (!is_understood)
+    for (int option; (option = getopt_long(argument_count, arguments, "", options, NULL)) != -1;)
+        if (!take_argument(option, out))
             return false;
-    }
-    return optind == argument_count;
+    return optind == argument_count && choices_check(&out->choices, &ignored);
 }
 
 int media_child_run(int argument_count, char **arguments)
 {
-    struct media_progress progress = {
-        .fd = REPORT_FD, .form = MEDIA_PROGRESS_LINES, .last_permille = -1};
-    struct media_job job = {.source_fd = SOURCE_FD,
-                            .output_fd = OUTPUT_FD,
-                            .preset = preset_find(PRESET_DEFAULT),
-                            .report = media_progress_report,
-                            .context = &progress};
+    struct arguments parsed;
     struct media_failure why;
-    int64_t cores = 1;
     media_confine_prepare();
-    if (!parse_arguments(argument_count, arguments, &job, &cores)) {
+    if (!parse_arguments(argument_count, arguments, &parsed)) {
         media_fail(&why, "internal", "The media child was started with wrong arguments.");
         fail(&why);
         return 2;
     }
     SCOPED(media_encoder_close)
-    struct media_encoder *encoder = media_encoder_create((int)cores, &why);
+    struct media_encoder *encoder = media_encoder_create((int)parsed.cores, &why);
     if (encoder == NULL)
         return fail(&why);
-    job.encoder = encoder;
+    struct media_progress progress = {
+        .fd = REPORT_FD, .form = MEDIA_PROGRESS_LINES, .last_permille = -1};
+    const struct media_job job = {.source_fd = SOURCE_FD,
+                                  .output_fd = OUTPUT_FD,
+                                  .choices = &parsed.choices,
+                                  .title = parsed.title,
+                                  .max_duration_ms = parsed.max_duration_ms,
+                                  .encoder = encoder,
+                                  .report = media_progress_report,
+                                  .context = &progress};
     if (!media_confine_enter()) {
         media_fail(&why, "internal", "The media child could not confine itself.");
         return fail(&why);

@@ -8,27 +8,41 @@
 #include "media/media_confine.h"
 #include "media/media_convert.h"
 #include "media/media_encode.h"
+#include "media/media_options.h"
 #include "media/media_progress.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DONE = 0, NOT_CONVERTED = 1, USAGE = 2 };
+enum { DONE = 0, NOT_CONVERTED = 1, USAGE = 2, OPTION_COLUMNS = 18 };
 
 struct command_line {
     const char *input;  // "-": standard input
     const char *output; // "-": standard output; NULL: the input's name with .mp3
     const char *title;
-    const struct preset *preset;
+    struct choices choices;
     bool is_quiet;
     bool is_forced;
     bool wants_help;
 };
+
+static void help_with_option(const char *name, const char *placeholder, const char *text)
+{
+    int width = printf("  --%s%s%s", name, placeholder != NULL ? " " : "",
+                       placeholder != NULL ? placeholder : "");
+    printf("%*s%s\n", width < OPTION_COLUMNS ? OPTION_COLUMNS - width : 1, "", text);
+}
+
+static void help_with_presets(void)
+{
+    const struct preset *preset;
+    for (size_t i = 0; (preset = preset_at(i)) != NULL; i++)
+        printf("%*s%-9s %s\n", OPTION_COLUMNS + 2, "", preset->name, preset->summary);
+}
 
 void media_command_help(void)
 {
@@ -36,15 +50,21 @@ void media_command_help(void)
            "\n"
            "Turns the audio of an MP4, M4A or MOV into an MP3. Without OUT the MP3 stands beside\n"
            "IN, with .mp3 as its ending. \"-\" reads standard input or writes standard output.\n"
-           "\n"
-           "  --preset NAME   how good and how large (default: " PRESET_DEFAULT ")\n");
-    const struct preset *preset;
-    for (size_t i = 0; (preset = preset_at(i)) != NULL; i++)
-        printf("                    %-9s %s\n", preset->name, preset->summary);
-    printf("  --title TEXT    the title, for a file that has none of its own\n"
-           "  --force         replace OUT if it is there\n"
-           "  --quiet         no progress bar\n"
-           "  --help          this text\n"
+           "\n");
+    const struct choice *choice;
+    for (size_t i = 0; (choice = choices_at(i)) != NULL; i++) {
+        help_with_option(choice->name, choice->placeholder, choice->summary);
+        if (strcmp(choice->name, "preset") == 0)
+            help_with_presets();
+    }
+    help_with_option("title", "TEXT", "the title, for a file that has none of its own");
+    help_with_option("force", NULL, "replace OUT if it is there");
+    help_with_option("quiet", NULL, "no progress bar");
+    help_with_option("help", NULL, "this text");
+    printf("\n"
+           "A time is 83.5 (seconds), 1:23.5 or 0:01:23.5, counted in the sound that would play.\n"
+           "--loudness measures the whole sound first and then turns all of it up or down alike;\n"
+           "it stays below the LUFS asked for where peaks would rise above -1 dBTP.\n"
            "\n"
            "Exit status: 0 converted, 1 not converted (standard error says why), 2 wrong usage.\n");
 }
@@ -71,6 +91,13 @@ static int refuse_word(const char *word, const char *text)
     return USAGE;
 }
 
+// The sentence begins with the choice's name.
+static int refuse_choice(const struct error *err)
+{
+    fprintf(stderr, "unreel: convert: --%s (try --help)\n", err->text);
+    return USAGE;
+}
+
 static bool is_dash(const char *name)
 {
     return strcmp(name, "-") == 0;
@@ -78,17 +105,23 @@ static bool is_dash(const char *name)
 
 static int parse(int argument_count, char **arguments, struct command_line *out)
 {
-    static const struct option options[] = {
-        {"preset", required_argument, NULL, 'p'}, {"title", required_argument, NULL, 't'},
-        {"force", no_argument, NULL, 'f'},        {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    static const struct option others[] = {
+        {"title", required_argument, NULL, 't'},
+        {"force", no_argument, NULL, 'f'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
+    struct option options[MEDIA_OPTIONS_SIZE];
+    struct error err;
+    media_options_list(others, options);
     opterr = 0;
     optind = 1;
     for (int option;
          (option = getopt_long(argument_count, arguments, "hqf", options, NULL)) != -1;) {
-        if (option == 'p' && (out->preset = preset_find(optarg)) == NULL)
-            return refuse_word(optarg, "there is no such preset");
+        if (media_options_is_choice(option) &&
+            !media_options_take(option, optarg, &out->choices, &err))
+            return refuse_choice(&err);
         if (option == '?')
             return refuse_word(arguments[optind - 1], "unknown option, or one without its value");
         out->title = option == 't' ? optarg : out->title;
@@ -99,6 +132,8 @@ static int parse(int argument_count, char **arguments, struct command_line *out)
     int names = argument_count - optind;
     if (out->wants_help)
         return DONE;
+    if (!choices_check(&out->choices, &err))
+        return refuse_choice(&err);
     if (names < 1 || names > 2)
         return refuse_usage(names < 1 ? "which file?" : "too many names");
     out->input = arguments[optind];
@@ -192,7 +227,7 @@ static int convert(const struct command_line *line, struct media_encoder *encode
         progress.form = MEDIA_PROGRESS_BAR;
     const struct media_job job = {.source_fd = input,
                                   .output_fd = output,
-                                  .preset = line->preset,
+                                  .choices = &line->choices,
                                   .title = line->title,
                                   .encoder = encoder,
                                   .report = media_progress_report,
@@ -248,7 +283,8 @@ static bool is_folder(const char *path)
 
 int media_command_run(int argument_count, char **arguments)
 {
-    struct command_line line = {.preset = preset_find(PRESET_DEFAULT)};
+    struct command_line line = {0};
+    choices_init(&line.choices);
     int status = parse(argument_count, arguments, &line);
     if (status != DONE)
         return status;

@@ -26,12 +26,14 @@ static bool start_output(struct pipeline *pipeline, const AVFrame *first, struct
 {
     const struct media_job *job = pipeline->job;
     pipeline->format =
-        media_encode_format(job->preset, first->sample_rate, first->ch_layout.nb_channels);
+        media_encode_format(job->choices->preset, first->sample_rate, first->ch_layout.nb_channels);
+    if (job->choices->is_mono)
+        pipeline->format.channels = 1;
     SCOPED_BUF struct buf tag;
     buf_init(&tag, TAG_LIMIT_BYTES);
     media_tags_write(media_source_tags(pipeline->source), job->title, &tag);
     pipeline->resampler = media_resampler_create(pipeline->format);
-    pipeline->is_begun = media_encoder_begin(job->encoder, job->output_fd, job->preset,
+    pipeline->is_begun = media_encoder_begin(job->encoder, job->output_fd, job->choices->preset,
                                              pipeline->format, tag.bytes, tag.size, why);
     return pipeline->is_begun;
 }
@@ -57,7 +59,14 @@ static bool account(const struct pipeline *pipeline, struct media_failure *why)
     return true;
 }
 
-static bool pass_frames(struct pipeline *pipeline, struct media_failure *why)
+static bool encode(void *context, float *left, float *right, size_t count,
+                   struct media_failure *why)
+{
+    return media_encoder_write(context, left, right, count, why);
+}
+
+static bool pass_frames(struct pipeline *pipeline, const struct media_sink *sink,
+                        struct media_failure *why)
 {
     for (;;) {
         AVFrame *frame = NULL;
@@ -66,20 +75,20 @@ static bool pass_frames(struct pipeline *pipeline, struct media_failure *why)
             return step == MEDIA_STEP_END;
         if (!pipeline->is_begun && !start_output(pipeline, frame, why))
             return false;
-        if (!media_resampler_pass(pipeline->resampler, frame, pipeline->job->encoder, why) ||
-            !account(pipeline, why))
+        if (!media_resampler_pass(pipeline->resampler, frame, sink, why) || !account(pipeline, why))
             return false;
     }
 }
 
 static bool run(struct pipeline *pipeline, struct media_result *out, struct media_failure *why)
 {
-    if (!pass_frames(pipeline, why))
+    struct media_encoder *encoder = pipeline->job->encoder;
+    const struct media_sink sink = {.write = encode, .context = encoder};
+    if (!pass_frames(pipeline, &sink, why))
         return false;
     if (!pipeline->is_begun) // the edit list presents nothing of what was decoded
         return media_fail(why, "no_audio", "The audio track of this file is empty.");
-    struct media_encoder *encoder = pipeline->job->encoder;
-    if (!media_resampler_pass(pipeline->resampler, NULL, encoder, why) ||
+    if (!media_resampler_pass(pipeline->resampler, NULL, &sink, why) ||
         !media_encoder_finish(encoder, why))
         return false;
     *out = (struct media_result){.duration_ms = written_ms(pipeline),
@@ -90,7 +99,13 @@ static bool run(struct pipeline *pipeline, struct media_result *out, struct medi
 bool media_convert(const struct media_job *job, struct media_result *out, struct media_failure *why)
 {
     struct pipeline pipeline = {.job = job};
-    const struct media_selection selection = {.max_duration_ms = job->max_duration_ms};
+    const struct choices *choices = job->choices;
+    const struct media_selection selection = {
+        .track = choices->track[0] != '\0' ? choices->track : NULL,
+        .start_ms = choices->start_ms,
+        .end_ms = choices->end_ms,
+        .max_duration_ms = job->max_duration_ms,
+    };
     pipeline.source = media_source_open(job->source_fd, &selection, why);
     bool is_done = pipeline.source != NULL && run(&pipeline, out, why);
     media_resampler_destroy(pipeline.resampler);

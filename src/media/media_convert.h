@@ -3,7 +3,7 @@
 // packet, a frame and the encoder's state, whatever the length of the file.
 
 #include "media/media_failure.h"
-#include "protocol/preset.h"
+#include "protocol/choices.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,9 +11,9 @@
 struct media_encoder;
 
 struct media_job {
-    int source_fd; // seekable
-    int output_fd; // seekable, empty; the MP3 starts at its first byte
-    const struct preset *preset;
+    int source_fd;                 // seekable
+    int output_fd;                 // seekable, empty; the MP3 starts at its first byte
+    const struct choices *choices; // checked
     const char *title;             // for a file without one of its own; may be NULL
     int64_t max_duration_ms;       // 0: no limit
     struct media_encoder *encoder; // created before this process confined itself; borrowed, used up

@@ -93,7 +93,7 @@ static void reserve(struct media_resampler *resampler, int samples)
 
 // One call of swr_convert: a frame's samples, or the drain when `frame` is NULL.
 static bool convert(struct media_resampler *resampler, const AVFrame *frame,
-                    struct media_encoder *encoder, struct media_failure *why)
+                    const struct media_sink *sink, struct media_failure *why)
 {
     int count = frame != NULL ? frame->nb_samples : 0;
     int room = swr_get_out_samples(resampler->swr, count);
@@ -111,18 +111,18 @@ static bool convert(struct media_resampler *resampler, const AVFrame *frame,
         return media_fail(why, "internal", "The resampler failed (%d).", got);
     float *left = resampler->planes[0];
     float *right = resampler->format.channels == 2 ? resampler->planes[1] : left;
-    return media_encoder_write(encoder, left, right, (size_t)got, why);
+    return sink->write(sink->context, left, right, (size_t)got, why);
 }
 
 bool media_resampler_pass(struct media_resampler *resampler, const AVFrame *frame,
-                          struct media_encoder *encoder, struct media_failure *why)
+                          const struct media_sink *sink, struct media_failure *why)
 {
     bool is_end_of_run = frame == NULL || !fits(resampler, frame);
-    if (is_end_of_run && resampler->swr != NULL && !convert(resampler, NULL, encoder, why))
+    if (is_end_of_run && resampler->swr != NULL && !convert(resampler, NULL, sink, why))
         return false;
     if (frame == NULL)
         return true;
     if (is_end_of_run && !set_up(resampler, frame, why))
         return false;
-    return convert(resampler, frame, encoder, why);
+    return convert(resampler, frame, sink, why);
 }

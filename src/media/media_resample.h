@@ -14,6 +14,13 @@ struct media_resampler *media_resampler_create(struct media_format format);
 void media_resampler_destroy(struct media_resampler *resampler);
 SCOPE_DEFINE(media_resampler_destroy, struct media_resampler *);
 
-// Converts the frame into the encoder; NULL drains what is still inside.
+// Where the samples go: `count` a channel, for mono both pointers are the same. It may change them.
+struct media_sink {
+    bool (*write)(void *context, float *left, float *right, size_t count,
+                  struct media_failure *why);
+    void *context;
+};
+
+// Converts the frame into the sink; NULL drains what is still inside.
 bool media_resampler_pass(struct media_resampler *resampler, const struct AVFrame *frame,
-                          struct media_encoder *encoder, struct media_failure *why);
+                          const struct media_sink *sink, struct media_failure *why);

@@ -180,7 +180,16 @@ def test_a_malformed_proxy_is_a_fault_of_the_settings():
 
 
 @pytest.mark.parametrize("arguments,text", [
-    (["--preset", "loud", "x.mp4"], '"loud": there is no such preset'),
+    (["--preset", "loud", "x.mp4"], '--preset is one of best, standard, small, voice, cbr128, '
+     'cbr192, cbr256, cbr320, not "loud".'),
+    (["--start", "1:75", "x.mp4"], '--start is a time such as 83.5, 1:23.5 or 0:01:23.5, '
+     'not "1:75".'),
+    (["--end", "5", "--start", "5", "x.mp4"], "--end must be later than start."),
+    (["--track=german", "x.mp4"], "--track is the number of an audio track, from 1, or a language "
+     'such as deu, de or pt-BR, not "german".'),
+    (["--loudness", "16", "x.mp4"], "--loudness is a number of LUFS from -70 to -5 such as -16 or "
+     '-16.5, not "16".'),
+    (["--mono=yes", "x.mp4"], '--mono is true or false, not "yes".'),
     (["--lout", "x.mp4"], '"--lout": unknown option, or one without its value'),
     (["x.mp4", "--title"], '"--title": unknown option, or one without its value'),
 ])
