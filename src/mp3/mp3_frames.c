@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "mp3/mp3_side_info.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -69,24 +70,9 @@ static const unsigned char *window_at(struct window *window, int64_t offset, siz
     return window->bytes + (offset - window->start);
 }
 
-static unsigned take_bits(const unsigned char *bytes, size_t *position, unsigned count)
-{
-    unsigned value = 0;
-    for (; count > 0; count--, (*position)++)
-        value = value << 1 | ((bytes[*position / 8] >> (7 - *position % 8)) & 1u);
-    return value;
-}
-
 static uint32_t big_endian_32(const unsigned char *at)
 {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static size_t side_info_size(const struct mp3_frame *frame)
-{
-    if (frame->version == 10)
-        return frame->channels == 1 ? 17 : 32;
-    return frame->channels == 1 ? 9 : 17;
 }
 
 struct xing {
@@ -103,7 +89,7 @@ static struct xing parse_xing(const unsigned char *bytes, const struct mp3_frame
 {
     enum { HAS_FRAMES = 1, HAS_BYTES = 2, HAS_TABLE = 4, HAS_QUALITY = 8 };
     struct xing xing = {0};
-    size_t at = HEADER_BYTES + side_info_size(frame);
+    size_t at = HEADER_BYTES + (size_t)mp3_side_info_size(frame);
     size_t size = (size_t)frame->size_bytes;
     if (at + 8 > size || (memcmp(bytes + at, "Xing", 4) != 0 && memcmp(bytes + at, "Info", 4) != 0))
         return xing;
@@ -125,44 +111,33 @@ static struct xing parse_xing(const unsigned char *bytes, const struct mp3_frame
     return xing;
 }
 
-// What the bit reservoir holds: the last frames' main data that no frame has used yet.
 struct walk {
     struct mp3_frame first;
     int64_t offset;
     int64_t frames;
-    int64_t reservoir_bytes; // main data laid down so far, behind the end of the last frame's own
+    int64_t unused_bytes; // behind the end of the last main data: where the next may begin
 };
 
+// Main data lies one behind the other: it begins neither in front of the first frame nor inside
+// that of the frame before, and ends in its own frame.
 static bool check_main_data(const unsigned char *bytes, const struct mp3_frame *frame,
                             struct walk *walk, struct error *err)
 {
-    bool is_mpeg1 = frame->version == 10;
-    size_t overhead = HEADER_BYTES + (frame->has_crc ? 2 : 0);
-    size_t position = 0;
-    const unsigned char *side = bytes + overhead;
-    overhead += side_info_size(frame);
-    if (overhead > (size_t)frame->size_bytes)
-        return error_set(err, ERROR_INVALID, "byte %" PRId64 ": a frame without room",
-                         walk->offset);
-    unsigned channels = (unsigned)frame->channels;
-    int64_t begin = take_bits(side, &position, is_mpeg1 ? 9 : 8);
-    if (begin > walk->reservoir_bytes)
+    struct mp3_side_info side;
+    if (!mp3_side_info_parse(frame, bytes, (size_t)frame->size_bytes, &side))
+        return error_set(err, ERROR_INVALID,
+                         "byte %" PRId64 ": a frame with damaged side information", walk->offset);
+    if (side.main_data_begin > walk->unused_bytes)
         return error_set(err, ERROR_INVALID,
                          "byte %" PRId64 ": the frame's data begins before what is there",
                          walk->offset);
-    position += is_mpeg1 ? (channels == 1 ? 5 : 3) + 4 * channels : channels;
-    unsigned used_bits = 0;
-    for (unsigned part = 0; part < channels * (is_mpeg1 ? 2 : 1); part++) {
-        size_t start = position;
-        used_bits += take_bits(side, &position, 12);
-        position = start + (is_mpeg1 ? 59 : 63);
-    }
-    int64_t left = begin + frame->size_bytes - (int64_t)overhead - (used_bits + 7) / 8;
+    int room = side.main_data_begin + frame->size_bytes - side.overhead_bytes;
+    int left = room - (side.main_data_bits + 7) / 8;
     if (left < 0)
         return error_set(err, ERROR_INVALID,
                          "byte %" PRId64 ": the frame's data is longer than its room",
                          walk->offset);
-    walk->reservoir_bytes = left;
+    walk->unused_bytes = left;
     return true;
 }
 

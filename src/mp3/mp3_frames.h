@@ -31,6 +31,7 @@ struct mp3_summary {
 };
 
 // Reads the file from its start: ID3v2 tag, then frame after frame without a gap to the end.
-// INVALID names the offset of the first byte that is no frame, a change of rate or channels, a
-// main_data_begin that points before the start, or a frame count that the Xing header contradicts.
+// INVALID names the offset of the first byte that is no frame, of a change of rate or channels, of
+// damaged side information, of main data that begins before the start or inside that of the frame
+// before, or that runs past its frame's end; or it tells a count that the Xing header contradicts.
 bool mp3_check_file(int fd, struct mp3_summary *out, struct error *err);

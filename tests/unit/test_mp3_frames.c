@@ -211,6 +211,34 @@ static void a_later_frame_may_use_the_reservoir(void **state)
     assert_refused(bytes, sizeof bytes, "before what is there");
 }
 
+static void data_inside_that_of_the_frame_before_is_refused(void **state)
+{
+    (void)state;
+    unsigned char bytes[4 * FRAME_BYTES];
+    put_file(bytes);
+    bytes[FRAME_BYTES + 4 + 2] = 0x03; // the first frame uses 800 bits: 281 bytes are left of 381
+    bytes[FRAME_BYTES + 4 + 3] = 0x20;
+    bytes[2 * FRAME_BYTES + 4] = 0x8c; // 281
+    bytes[2 * FRAME_BYTES + 5] = 0x80;
+    struct mp3_summary summary;
+    struct error err;
+    assert_true(check(bytes, sizeof bytes, &summary, &err));
+    bytes[2 * FRAME_BYTES + 4] = 0x8d; // 282
+    bytes[2 * FRAME_BYTES + 5] = 0x00;
+    assert_refused(bytes, sizeof bytes, "before what is there");
+}
+
+static void side_information_that_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    unsigned char bytes[4 * FRAME_BYTES];
+    put_file(bytes);
+    // The first granule's big_values at bit 32: 511 of at most 288.
+    bytes[FRAME_BYTES + 4 + 4] = 0xff;
+    bytes[FRAME_BYTES + 4 + 5] = 0x80;
+    assert_refused(bytes, sizeof bytes, "damaged side information");
+}
+
 static void data_longer_than_its_room_is_refused(void **state)
 {
     (void)state;
@@ -246,6 +274,8 @@ int main(void)
         cmocka_unit_test(a_change_of_rate_or_channels_is_refused),
         cmocka_unit_test(data_that_begins_before_the_start_is_refused),
         cmocka_unit_test(a_later_frame_may_use_the_reservoir),
+        cmocka_unit_test(data_inside_that_of_the_frame_before_is_refused),
+        cmocka_unit_test(side_information_that_cannot_be_is_refused),
         cmocka_unit_test(data_longer_than_its_room_is_refused),
         cmocka_unit_test(an_empty_file_and_a_lone_header_are_no_mp3),
     };
