@@ -125,23 +125,9 @@ void media_encoder_close(struct media_encoder *encoder)
     free(encoder);
 }
 
-// A sample beyond this is damage, not loudness: 12 dB over full scale.
-static void pull_in(float *samples, size_t count)
+bool media_encoder_write(struct media_encoder *encoder, const float *left, const float *right,
+                         size_t count, struct media_failure *why)
 {
-    const float limit = 4.0f;
-    for (size_t i = 0; i < count; i++) {
-        if (samples[i] >= -limit && samples[i] <= limit)
-            continue;
-        samples[i] = samples[i] > limit ? limit : samples[i] < -limit ? -limit : 0.0f;
-    }
-}
-
-bool media_encoder_write(struct media_encoder *encoder, float *left, float *right, size_t count,
-                         struct media_failure *why)
-{
-    pull_in(left, count);
-    if (right != left)
-        pull_in(right, count);
     while (count > 0) {
         size_t piece = count < PIECE_SAMPLES ? count : PIECE_SAMPLES;
         int size = lame_encode_buffer_ieee_float(encoder->lame, left, right, (int)piece,

@@ -35,10 +35,10 @@ bool media_encoder_begin(struct media_encoder *encoder, int fd, const struct pre
                          struct media_format format, const void *tag, size_t tag_size,
                          struct media_failure *why);
 
-// `count` samples a channel in [-1, 1]; for mono both pointers are the same. Changes them: what is
-// no number or far out of range is pulled in, since LAME must not see it.
-bool media_encoder_write(struct media_encoder *encoder, float *left, float *right, size_t count,
-                         struct media_failure *why);
+// `count` samples a channel in [-1, 1] or not far beyond, all of them numbers: LAME must not see
+// others. For mono both pointers are the same.
+bool media_encoder_write(struct media_encoder *encoder, const float *left, const float *right,
+                         size_t count, struct media_failure *why);
 
 // Flushes and writes the LAME header; the MP3 is complete then.
 bool media_encoder_finish(struct media_encoder *encoder, struct media_failure *why);

@@ -91,6 +91,17 @@ static void reserve(struct media_resampler *resampler, int samples)
     resampler->capacity = samples;
 }
 
+// A sample beyond this is damage, not loudness: 12 dB over full scale.
+static void pull_in(float *samples, size_t count)
+{
+    const float limit = 4.0f;
+    for (size_t i = 0; i < count; i++) {
+        if (samples[i] >= -limit && samples[i] <= limit)
+            continue;
+        samples[i] = samples[i] > limit ? limit : samples[i] < -limit ? -limit : 0.0f;
+    }
+}
+
 // One call of swr_convert: a frame's samples, or the drain when `frame` is NULL.
 static bool convert(struct media_resampler *resampler, const AVFrame *frame,
                     const struct media_sink *sink, struct media_failure *why)
@@ -111,6 +122,9 @@ static bool convert(struct media_resampler *resampler, const AVFrame *frame,
         return media_fail(why, "internal", "The resampler failed (%d).", got);
     float *left = resampler->planes[0];
     float *right = resampler->format.channels == 2 ? resampler->planes[1] : left;
+    pull_in(left, (size_t)got);
+    if (right != left)
+        pull_in(right, (size_t)got);
     return sink->write(sink->context, left, right, (size_t)got, why);
 }
 

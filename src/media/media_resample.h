@@ -14,7 +14,8 @@ struct media_resampler *media_resampler_create(struct media_format format);
 void media_resampler_destroy(struct media_resampler *resampler);
 SCOPE_DEFINE(media_resampler_destroy, struct media_resampler *);
 
-// Where the samples go: `count` a channel, for mono both pointers are the same. It may change them.
+// Where the samples go: `count` a channel, for mono both pointers are the same. All of them are
+// numbers, and none is far out of range. It may change them.
 struct media_sink {
     bool (*write)(void *context, float *left, float *right, size_t count,
                   struct media_failure *why);
