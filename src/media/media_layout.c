@@ -8,9 +8,9 @@
 
 enum {
     HIGHEST_BITRATE_INDEX = 14,
-    // What a decoder must be able to hold, as LAME counts it: a frame, and the reservoir that it
-    // leaves. (The standard says less, for frames of 320 kbit/s it would forbid a reservoir.)
-    DECODER_BYTES = 1440,
+    // What a decoder must be able to hold for a granule, as LAME counts it: the frame, and the
+    // reservoir that it leaves. It bounds frames of the highest bit rates at 32 and 16 kHz only.
+    GRANULE_BYTES = 960,
     // Frames that wait have room for at least 3 bytes each (8 kbit/s at 24 kHz, stereo), together
     // for the reservoir and one frame.
     WAITING_FRAMES = 128,
@@ -135,9 +135,9 @@ static void bound_reservoir(struct media_layout *layout, const struct mp3_frame 
 {
     size_t most = (size_t)mp3_side_info_farthest(shape);
     size_t size = (size_t)shape->size_bytes;
-    size_t held = size < DECODER_BYTES ? DECODER_BYTES - size : 0;
-    if (most > held)
-        most = held;
+    size_t held = GRANULE_BYTES * (shape->version == 10 ? 2 : 1);
+    if (most + size > held)
+        most = held > size ? held - size : 0;
     if (layout->reservoir > most)
         fill(layout, NULL, layout->reservoir - most);
 }
