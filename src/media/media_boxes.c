@@ -156,13 +156,12 @@ static bool find_protection(struct parser *parser, const struct box *box)
 static bool read_format(struct parser *parser, const struct box *box)
 {
     struct media_track *track = parser->track;
-    if (track->format != 0)
-        return true;
-    track->format = box->type;
-    track->is_encrypted = box->type == MEDIA_FOURCC('e', 'n', 'c', 'a') ||
-                          box->type == MEDIA_FOURCC('e', 'n', 'c', 'v') ||
-                          box->type == MEDIA_FOURCC('d', 'r', 'm', 's') ||
-                          box->type == MEDIA_FOURCC('d', 'r', 'm', 'i');
+    if (track->format == 0)
+        track->format = box->type;
+    track->is_encrypted |= box->type == MEDIA_FOURCC('e', 'n', 'c', 'a') ||
+                           box->type == MEDIA_FOURCC('e', 'n', 'c', 'v') ||
+                           box->type == MEDIA_FOURCC('d', 'r', 'm', 's') ||
+                           box->type == MEDIA_FOURCC('d', 'r', 'm', 'i');
     unsigned char body[28];
     if (track->handler != MEDIA_FOURCC('s', 'o', 'u', 'n') ||
         box->end - box->body < (int64_t)sizeof body)
@@ -191,6 +190,8 @@ static bool read_formats(struct parser *parser, const struct box *box)
     if (!read_body(parser, box, body, sizeof body))
         return false;
     parser->track->format_count = big_endian_32(body + 4);
+    parser->track->formats_offset = box->body + 8;
+    parser->track->formats_end = box->end;
     return each_child(parser, box->body + 8, box->end, read_format);
 }
 
@@ -292,6 +293,31 @@ static bool visit_trak(struct parser *parser, const struct box *box)
     }
 }
 
+static bool visit_mvex(struct parser *parser, const struct box *box)
+{
+    unsigned char body[20];
+    struct media_boxes *boxes = parser->out;
+    if (box->type == MEDIA_FOURCC('m', 'e', 'h', 'd')) {
+        if (!read_body(parser, box, body, 8))
+            return false;
+        bool is_wide = body[0] == 1;
+        if (is_wide && !read_body(parser, box, body, 12))
+            return false;
+        boxes->fragments_duration = is_wide ? big_endian_64(body + 4) : big_endian_32(body + 4);
+    } else if (box->type == MEDIA_FOURCC('t', 'r', 'e', 'x')) {
+        if (!read_body(parser, box, body, sizeof body))
+            return false;
+        if (boxes->defaults_count == MEDIA_TRACKS)
+            return media_fail(parser->why, "too_complex", NULL);
+        boxes->defaults[boxes->defaults_count++] =
+            (struct media_fragment_defaults){.track_id = big_endian_32(body + 4),
+                                             .description = big_endian_32(body + 8),
+                                             .duration = big_endian_32(body + 12),
+                                             .size_bytes = big_endian_32(body + 16)};
+    }
+    return true;
+}
+
 static bool visit_moov(struct parser *parser, const struct box *box)
 {
     switch (box->type) {
@@ -299,7 +325,7 @@ static bool visit_moov(struct parser *parser, const struct box *box)
         return read_duration(parser, box, &parser->out->timescale, &parser->out->duration);
     case MEDIA_FOURCC('m', 'v', 'e', 'x'):
         parser->out->is_fragmented = true;
-        return true;
+        return each_child(parser, box->body, box->end, visit_mvex);
     case MEDIA_FOURCC('t', 'r', 'a', 'k'):
         if (parser->out->track_count == MEDIA_TRACKS)
             return media_fail(parser->why, "too_complex", NULL);

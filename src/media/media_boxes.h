@@ -24,6 +24,8 @@ struct media_track {
     uint32_t handler; // 'soun', 'vide', ...
     uint32_t format;  // the first sample entry's type: 'mp4a', ...
     uint32_t format_count;
+    int64_t formats_offset; // of the first sample entry in stsd
+    int64_t formats_end;
     bool is_enabled;
     bool is_encrypted;
     uint32_t timescale;
@@ -39,11 +41,22 @@ struct media_track {
     bool has_wide_edits;        // elst of version 1
 };
 
+// What a track's samples in fragments have, where a fragment says nothing else (trex).
+struct media_fragment_defaults {
+    uint32_t track_id;
+    uint32_t description; // sample entry, from 1
+    uint32_t duration;
+    uint32_t size_bytes;
+};
+
 struct media_boxes {
     int64_t file_bytes;
     uint32_t timescale;
     uint64_t duration;
     bool is_fragmented;
+    uint64_t fragments_duration; // mehd; 0: not said
+    unsigned defaults_count;
+    struct media_fragment_defaults defaults[MEDIA_TRACKS];
     unsigned track_count;
     struct media_track tracks[MEDIA_TRACKS];
 };

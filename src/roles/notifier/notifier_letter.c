@@ -101,6 +101,7 @@ static const struct {
     {"truncated", "Please copy or download the video again, look whether it plays to its end, and\n"
                   "upload it once more."},
     {"too_long", "Please cut the video into shorter parts and upload them one by one."},
+    {"empty_selection", "Please choose two times that lie inside the video."},
     {"too_complex", "Please save the video again with another program, as a plain MP4, and upload\n"
                     "that."},
     {"unsupported_codec", "Please save the video again as an MP4 with AAC sound, and upload that."},
