@@ -86,3 +86,11 @@ void buf_drop(struct buf *buf, size_t size)
     memmove(buf->bytes, buf->bytes + size, buf->size - size + 1);
     buf->size -= size;
 }
+
+void buf_cut(struct buf *buf, size_t size)
+{
+    assert(size <= buf->size);
+    buf->size = size;
+    if (buf->capacity != 0)
+        buf->bytes[size] = '\0';
+}

@@ -28,6 +28,9 @@ void buf_clear(struct buf *buf);
 // Forgets the first `size` bytes.
 void buf_drop(struct buf *buf, size_t size);
 
+// Forgets all behind the first `size` bytes.
+void buf_cut(struct buf *buf, size_t size);
+
 static inline void scoped_buf(struct buf *buf)
 {
     buf_finish(buf);

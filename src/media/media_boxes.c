@@ -1,7 +1,9 @@
 #include "media/media_boxes.h"
 
 #include "base/file.h"
+#include "base/text.h"
 
+#include <string.h>
 #include <sys/stat.h>
 
 struct box {
@@ -241,18 +243,84 @@ static bool read_duration(struct parser *parser, const struct box *box, uint32_t
     return true;
 }
 
-static bool visit_mdia(struct parser *parser, const struct box *box)
+// What of the box's text behind `skip` bytes fits, up to its NUL.
+static bool read_text(struct parser *parser, const struct box *box, int64_t skip, char *out,
+                      size_t out_size)
+{
+    int64_t left = box->end - box->body - skip;
+    size_t size = left < 0 ? 0 : left < (int64_t)out_size ? (size_t)left : out_size - 1;
+    out[size] = '\0';
+    return size == 0 || read_at(parser, out, size, box->body + skip);
+}
+
+// The language's code follows the two clocks that read_duration reads.
+static bool read_language(struct parser *parser, const struct box *box)
+{
+    unsigned char version, packed[2];
+    if (!read_body(parser, box, &version, 1))
+        return false;
+    int64_t offset = box->body + (version == 1 ? 32 : 20);
+    if (parser->track->language[0] != '\0' || box->end - offset < 2)
+        return true;
+    if (!read_at(parser, packed, sizeof packed, offset))
+        return false;
+    media_language_unpack(big_endian_16(packed), parser->track->language);
+    return true;
+}
+
+// BCP 47, of newer files that need more than three letters.
+static bool read_long_language(struct parser *parser, const struct box *box)
+{
+    char tag[MEDIA_LANGUAGE_SIZE];
+    if (!read_text(parser, box, 4, tag, sizeof tag))
+        return false;
+    if (media_language_is_tag(tag) && strcmp(tag, "und") != 0)
+        text_copy(parser->track->language, sizeof parser->track->language, tag);
+    return true;
+}
+
+// What programs write into a handler's name of their own accord.
+static bool is_housekeeping(const char *name)
+{
+    static const char *const words[] = {"Handler",     "handler", "Core Media", "ISO Media",
+                                        "Mainconcept", "GPAC",    "Track"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strstr(name, words[i]) != NULL)
+            return true;
+    return false;
+}
+
+// QuickTime counts the letters in front; MP4 ends them with a NUL.
+static bool read_handler(struct parser *parser, const struct box *box)
 {
     struct media_track *track = parser->track;
     unsigned char body[12];
+    char text[MEDIA_TRACK_NAME_SIZE];
+    if (!read_body(parser, box, body, sizeof body))
+        return false;
+    track->handler = big_endian_32(body + 8);
+    if (track->name[0] != '\0')
+        return true;
+    if (!read_text(parser, box, 24, text, sizeof text))
+        return false;
+    size_t size = strlen(text);
+    bool is_counted = size > 0 && (unsigned char)text[0] == size - 1;
+    if (!is_housekeeping(text))
+        text_clean(track->name, sizeof track->name, text + is_counted, size - is_counted);
+    return true;
+}
+
+static bool visit_mdia(struct parser *parser, const struct box *box)
+{
+    struct media_track *track = parser->track;
     switch (box->type) {
     case MEDIA_FOURCC('m', 'd', 'h', 'd'):
-        return read_duration(parser, box, &track->timescale, &track->duration);
+        return read_duration(parser, box, &track->timescale, &track->duration) &&
+               read_language(parser, box);
+    case MEDIA_FOURCC('e', 'l', 'n', 'g'):
+        return read_long_language(parser, box);
     case MEDIA_FOURCC('h', 'd', 'l', 'r'):
-        if (!read_body(parser, box, body, sizeof body))
-            return false;
-        track->handler = big_endian_32(body + 8);
-        return true;
+        return read_handler(parser, box);
     case MEDIA_FOURCC('m', 'i', 'n', 'f'):
         return each_child(parser, box->body, box->end, visit_minf);
     default:
@@ -274,6 +342,26 @@ static bool visit_edts(struct parser *parser, const struct box *box)
            media_fail(parser->why, "too_complex", NULL);
 }
 
+// The name that a person gave the track. udta's end is not always kept to: what is no box ends it.
+static bool read_track_name(struct parser *parser, const struct box *udta)
+{
+    struct box box;
+    bool is_box;
+    for (int64_t at = udta->body; at < udta->end; at = box.end) {
+        if (!read_header(parser, at, udta->end, &box, &is_box))
+            return false;
+        if (!is_box || box.end > udta->end)
+            break;
+        char text[MEDIA_TRACK_NAME_SIZE];
+        if (box.type != MEDIA_FOURCC('n', 'a', 'm', 'e'))
+            continue;
+        if (!read_text(parser, &box, 0, text, sizeof text))
+            return false;
+        text_clean(parser->track->name, sizeof parser->track->name, text, strlen(text));
+    }
+    return true;
+}
+
 static bool visit_trak(struct parser *parser, const struct box *box)
 {
     unsigned char body[24];
@@ -288,6 +376,8 @@ static bool visit_trak(struct parser *parser, const struct box *box)
         return each_child(parser, box->body, box->end, visit_mdia);
     case MEDIA_FOURCC('e', 'd', 't', 's'):
         return each_child(parser, box->body, box->end, visit_edts);
+    case MEDIA_FOURCC('u', 'd', 't', 'a'):
+        return read_track_name(parser, box);
     default:
         return true;
     }
@@ -408,24 +498,6 @@ bool media_boxes_read(int fd, struct media_boxes *out, struct media_failure *why
     if (!parser.has_index || (parser.is_cut && out->is_fragmented))
         return media_fail(why, "truncated", NULL);
     return true;
-}
-
-const struct media_track *media_boxes_choose_audio(const struct media_boxes *boxes,
-                                                   struct media_failure *why)
-{
-    const struct media_track *chosen = NULL;
-    for (unsigned i = 0; i < boxes->track_count; i++) {
-        const struct media_track *track = &boxes->tracks[i];
-        if (track->handler != MEDIA_FOURCC('s', 'o', 'u', 'n'))
-            continue;
-        if (chosen == NULL || (track->is_enabled && !chosen->is_enabled))
-            chosen = track;
-    }
-    if (chosen == NULL)
-        media_fail(why, "no_audio", NULL);
-    else if (chosen->is_encrypted)
-        media_fail(why, "encrypted", NULL);
-    return chosen == NULL || chosen->is_encrypted ? NULL : chosen;
 }
 
 bool media_boxes_check_offsets(int fd, const struct media_boxes *boxes,

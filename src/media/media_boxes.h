@@ -2,10 +2,9 @@
 // The boxes of an MP4 or MOV (ISO/IEC 14496-12, QuickTime file format), read by a small strict
 // parser before libavformat sees the file: which tracks there are, whether they are encrypted,
 // whether all of the file is there. It reads headers in place and allocates nothing.
-//
-// The place for choosing a track by number or language is media_boxes_choose_audio.
 
 #include "media/media_failure.h"
+#include "media/media_languages.h"
 #include "media/media_limits.h"
 
 #include <stdbool.h>
@@ -26,6 +25,8 @@ struct media_track {
     uint32_t format_count;
     int64_t formats_offset; // of the first sample entry in stsd
     int64_t formats_end;
+    char language[MEDIA_LANGUAGE_SIZE]; // of elng, else of mdhd; "": not known
+    char name[MEDIA_TRACK_NAME_SIZE];   // that somebody gave it; "": none
     bool is_enabled;
     bool is_encrypted;
     uint32_t timescale;
@@ -67,9 +68,11 @@ struct media_boxes {
 // Codes: empty, not_media, truncated, too_complex; internal when the file cannot be read.
 bool media_boxes_read(int fd, struct media_boxes *out, struct media_failure *why);
 
-// The first enabled audio track, else the first audio track. Codes: no_audio, encrypted.
+// The audio track that is `wanted`: a number counts them from 1 in the file's order, anything else
+// is a language (media_language_is). Of several the first that is enabled, else the first; "" or
+// NULL wants any. Codes: no_audio, no_such_track, encrypted.
 const struct media_track *media_boxes_choose_audio(const struct media_boxes *boxes,
-                                                   struct media_failure *why);
+                                                   const char *wanted, struct media_failure *why);
 
 // Whether every chunk of the track starts inside the file. Codes: truncated, internal.
 bool media_boxes_check_offsets(int fd, const struct media_boxes *boxes,

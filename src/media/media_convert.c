@@ -10,8 +10,6 @@
 #include <assert.h>
 #include <libavutil/frame.h>
 
-enum { TAG_LIMIT_BYTES = 128 * 1024 };
-
 struct pipeline {
     const struct media_job *job;
     struct media_source *source;
@@ -30,8 +28,8 @@ static bool start_output(struct pipeline *pipeline, const AVFrame *first, struct
     if (job->choices->is_mono)
         pipeline->format.channels = 1;
     SCOPED_BUF struct buf tag;
-    buf_init(&tag, TAG_LIMIT_BYTES);
-    media_tags_write(media_source_tags(pipeline->source), job->title, &tag);
+    buf_init(&tag, MEDIA_TAGS_BYTES);
+    media_tags_write(media_source_metadata(pipeline->source), job->title, &tag);
     pipeline->resampler = media_resampler_create(pipeline->format);
     pipeline->is_begun = media_encoder_begin(job->encoder, job->output_fd, job->choices->preset,
                                              pipeline->format, tag.bytes, tag.size, why);

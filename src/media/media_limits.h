@@ -16,4 +16,5 @@ enum {
     MEDIA_HIGHEST_RATE_HZ = 192000,
     MEDIA_ALLOCATION_BYTES = 256 * 1024 * 1024, // one allocation of libav
     MEDIA_TAG_BYTES = 1024,                     // one text of a tag
+    MEDIA_TRACK_NAME_SIZE = 128,
 };

@@ -2,20 +2,24 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "media/media_boxes.h"
 #include "media/media_codecs.h"
 #include "media/media_edits.h"
 #include "media/media_input.h"
+#include "media/media_metadata.h"
 #include "media/media_samples.h"
 
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/avutil.h>
+#include <string.h>
 
 static const int64_t LONGEST_MS = INT64_MAX / 4;
 
 struct media_source {
     struct media_boxes boxes;
+    struct media_metadata metadata;
     const struct media_track *track;
     struct media_input *input;
     int fd;
@@ -56,7 +60,7 @@ static bool look_at_boxes(struct media_source *source, const struct media_select
 {
     if (!media_boxes_read(source->fd, &source->boxes, why))
         return false;
-    source->track = media_boxes_choose_audio(&source->boxes, why);
+    source->track = media_boxes_choose_audio(&source->boxes, selection->track, why);
     if (source->track == NULL)
         return false;
     int64_t longest_ms = selection->max_duration_ms;
@@ -107,11 +111,24 @@ static int pcm_frame_bytes(const AVCodecParameters *parameters)
     return av_get_bits_per_sample(parameters->codec_id) / 8 * parameters->ch_layout.nb_channels;
 }
 
+static void take_texts(struct media_source *source)
+{
+    for (int i = 0; i < MEDIA_TEXTS; i++) {
+        const AVDictionaryEntry *entry =
+            av_dict_get(media_input_tags(source->input), media_text_name(i), NULL, 0);
+        char text[MEDIA_TAG_BYTES] = "";
+        if (entry != NULL)
+            text_clean(text, sizeof text, entry->value, strlen(entry->value));
+        source->metadata.texts[i] = text[0] != '\0' ? alloc_text(text) : NULL;
+    }
+}
+
 static bool open_input(struct media_source *source, bool is_walkable, struct media_failure *why)
 {
     source->input = media_input_open(source->fd, &source->boxes, source->track, is_walkable, why);
     if (source->input == NULL)
         return false;
+    take_texts(source);
     source->stream = media_input_stream(source->input, source->track->id);
     if (source->stream == NULL)
         return media_fail(why, "no_audio", NULL);
@@ -165,6 +182,7 @@ void media_source_close(struct media_source *source)
     avcodec_free_context(&source->decoder);
     media_samples_close(source->samples);
     media_input_close(source->input);
+    media_metadata_finish(&source->metadata);
     free(source);
 }
 
@@ -347,7 +365,7 @@ int64_t media_source_duration_ms(const struct media_source *source)
     return duration_of_track_ms(&source->boxes, source->track);
 }
 
-const AVDictionary *media_source_tags(const struct media_source *source)
+const struct media_metadata *media_source_metadata(const struct media_source *source)
 {
-    return media_input_tags(source->input);
+    return &source->metadata;
 }

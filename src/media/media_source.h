@@ -2,8 +2,6 @@
 // A stranger's MP4, M4A or MOV as decoded audio frames: media_boxes looks first, then libavformat
 // (mov demuxer only, on one descriptor, unable to open anything) and one audio decoder of a short
 // list. The samples that come out are those that a player presents: priming is cut off.
-//
-// The place for cover art and chapters is here: both are read from the same open container.
 
 #include "base/scope.h"
 #include "media/media_failure.h"
@@ -11,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct AVDictionary;
 struct AVFrame;
+struct media_metadata;
 struct media_source;
 
 // What is wanted of the file.
@@ -39,5 +37,5 @@ enum media_step media_source_next(struct media_source *source, struct AVFrame **
 // What the file announces; 0 when it does not say.
 int64_t media_source_duration_ms(const struct media_source *source);
 
-// The file's own tags, borrowed.
-const struct AVDictionary *media_source_tags(const struct media_source *source);
+// What the file knows about itself, borrowed; its times are those of the selected stretch.
+const struct media_metadata *media_source_metadata(const struct media_source *source);

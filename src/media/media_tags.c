@@ -1,23 +1,34 @@
-// ID3v2.3: http://id3.org/id3v2.3.0
+// ID3v2.3: http://id3.org/id3v2.3.0, and its Chapter Frame Addendum 1.0. A frame's size is a plain
+// number there, only the tag's own is written in 4 x 7 bits; nothing is unsynchronised.
 #include "media/media_tags.h"
 
+#include "base/file.h"
 #include "base/text.h"
-#include "media/media_limits.h"
 
-#include <libavutil/dict.h>
+#include <ctype.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { HEADER_BYTES = 10, ENCODING_UTF16 = 1 };
-
-struct known_tag {
-    const char *key; // libavformat's name
-    const char frame[5];
+enum {
+    HEADER_BYTES = 10,
+    ENCODING_LATIN1 = 0,
+    ENCODING_UTF16 = 1,
+    FRONT_COVER = 3,
+    TOP_LEVEL = 2,
+    ORDERED = 1,
+    CONTENTS_LARGEST = 255, // entries of one CTOC
+    PIECE_BYTES = 16384,
 };
 
-static const struct known_tag known_tags[] = {
-    {"title", "TIT2"}, {"artist", "TPE1"}, {"album", "TALB"},    {"album_artist", "TPE2"},
-    {"genre", "TCON"}, {"track", "TRCK"},  {"composer", "TCOM"}, {"date", "TYER"},
+// The frames that hold one text and nothing else.
+static const struct {
+    enum media_text text;
+    const char frame[5];
+} text_frames[] = {
+    {MEDIA_ARTIST, "TPE1"},      {MEDIA_ALBUM, "TALB"},     {MEDIA_ALBUM_ARTIST, "TPE2"},
+    {MEDIA_COMPOSER, "TCOM"},    {MEDIA_GENRE, "TCON"},     {MEDIA_TRACK_NUMBER, "TRCK"},
+    {MEDIA_DISC_NUMBER, "TPOS"}, {MEDIA_COPYRIGHT, "TCOP"},
 };
 
 // One code point of text that is known to be UTF-8.
@@ -39,12 +50,10 @@ static void append_unit(struct buf *out, uint32_t unit)
     buf_append(out, bytes, sizeof bytes);
 }
 
-void media_tags_utf16(const char *text, struct buf *out)
+static void append_utf16(const char *text, struct buf *out)
 {
-    char clean[MEDIA_TAG_BYTES];
-    text_clean(clean, sizeof clean, text, strlen(text));
     append_unit(out, 0xfeff);
-    for (const unsigned char *at = (const unsigned char *)clean; *at != '\0';) {
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0';) {
         uint32_t code_point = next_code_point(&at);
         if (code_point >= 0x10000) {
             append_unit(out, 0xd800 + ((code_point - 0x10000) >> 10));
@@ -55,72 +64,214 @@ void media_tags_utf16(const char *text, struct buf *out)
     }
 }
 
-static void append_frame(struct buf *out, const char *frame, const char *text)
+void media_tags_utf16(const char *text, struct buf *out)
 {
-    struct buf body;
-    buf_init(&body, (size_t)4 * MEDIA_TAG_BYTES);
-    media_tags_utf16(text, &body);
-    uint32_t size = (uint32_t)body.size + 1;
-    const unsigned char head[7] = {(unsigned char)(size >> 24),
-                                   (unsigned char)(size >> 16),
-                                   (unsigned char)(size >> 8),
-                                   (unsigned char)size,
-                                   0,
-                                   0,
-                                   ENCODING_UTF16};
-    buf_append(out, frame, 4);
-    buf_append(out, head, sizeof head);
-    buf_append(out, body.bytes, body.size);
-    buf_finish(&body);
+    char clean[MEDIA_TAG_BYTES];
+    text_clean(clean, sizeof clean, text, strlen(text));
+    append_utf16(clean, out);
 }
 
-// TYER holds a year of four digits; MP4 often has a whole date.
-static bool year_of(const char *date, char out[5])
+static void append_byte(struct buf *out, int value)
 {
-    for (int i = 0; i < 4; i++) {
-        if (date[i] < '0' || date[i] > '9')
+    const unsigned char byte = (unsigned char)value;
+    buf_append(out, &byte, 1);
+}
+
+static void append_32(struct buf *out, uint32_t value)
+{
+    const unsigned char bytes[4] = {(unsigned char)(value >> 24), (unsigned char)(value >> 16),
+                                    (unsigned char)(value >> 8), (unsigned char)value};
+    buf_append(out, bytes, sizeof bytes);
+}
+
+// A frame's header with a size that end_frame fills in; returns where it begins.
+static size_t begin_frame(struct buf *out, const char *frame)
+{
+    size_t start = out->size;
+    buf_append(out, frame, 4);
+    append_32(out, 0);
+    append_byte(out, 0); // two bytes of flags
+    append_byte(out, 0);
+    return start;
+}
+
+static void end_frame(struct buf *out, size_t start)
+{
+    size_t size = out->size - start - HEADER_BYTES;
+    for (int i = 0; i < 4; i++)
+        out->bytes[start + 4 + i] = (char)(unsigned char)(size >> (24 - 8 * i));
+}
+
+static void append_text_frame(struct buf *out, const char *frame, const char *text)
+{
+    size_t start = begin_frame(out, frame);
+    append_byte(out, ENCODING_UTF16);
+    append_utf16(text, out);
+    end_frame(out, start);
+}
+
+// COMM and USLT: a language, an empty description, the text. What language it is in, no MP4 says.
+static void append_long_text_frame(struct buf *out, const char *frame, const char *text)
+{
+    size_t start = begin_frame(out, frame);
+    append_byte(out, ENCODING_UTF16);
+    buf_append(out, "und", 3);
+    append_unit(out, 0xfeff);
+    append_unit(out, 0);
+    append_utf16(text, out);
+    end_frame(out, start);
+}
+
+static bool are_digits(const char *text, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isdigit((unsigned char)text[i]))
             return false;
-        out[i] = date[i];
-    }
-    out[4] = '\0';
     return true;
 }
 
-static void append_known(struct buf *out, const struct known_tag *known, const char *text)
+// "2019-05-03T…": TYER holds the year's four digits, TDAT the day and the month ("0305").
+static void append_date(struct buf *out, const char *date)
 {
-    char year[5];
-    if (strcmp(known->frame, "TYER") != 0)
-        append_frame(out, known->frame, text);
-    else if (year_of(text, year))
-        append_frame(out, known->frame, year);
+    char year[5] = "", day[5] = "";
+    if (!are_digits(date, 4) || isdigit((unsigned char)date[4]))
+        return;
+    memcpy(year, date, 4);
+    append_text_frame(out, "TYER", year);
+    if (date[4] != '-' || !are_digits(date + 5, 2) || date[7] != '-' || !are_digits(date + 8, 2))
+        return;
+    memcpy(day, date + 8, 2);
+    memcpy(day + 2, date + 5, 2);
+    bool is_real = strncmp(day, "01", 2) >= 0 && strncmp(day, "31", 2) <= 0 &&
+                   strcmp(day + 2, "01") >= 0 && strcmp(day + 2, "12") <= 0;
+    if (is_real)
+        append_text_frame(out, "TDAT", day);
 }
 
-void media_tags_write(const AVDictionary *tags, const char *fallback_title, struct buf *out)
+static bool append_from_file(struct buf *out, int fd, int64_t offset, uint32_t size)
 {
-    struct buf frames;
-    buf_init(&frames, (size_t)64 * 1024);
-    for (size_t i = 0; i < sizeof known_tags / sizeof known_tags[0]; i++) {
-        const AVDictionaryEntry *entry = av_dict_get(tags, known_tags[i].key, NULL, 0);
-        const char *text = entry != NULL ? entry->value : NULL;
-        if (i == 0 && (text == NULL || text[0] == '\0'))
-            text = fallback_title;
-        if (text != NULL && text[0] != '\0')
-            append_known(&frames, &known_tags[i], text);
+    while (size > 0) {
+        char piece[PIECE_BYTES];
+        size_t wanted = size < sizeof piece ? size : sizeof piece;
+        struct error ignored;
+        if (file_read_at(fd, piece, wanted, offset, &ignored) != (ssize_t)wanted ||
+            !buf_append(out, piece, wanted))
+            return false;
+        offset += (int64_t)wanted;
+        size -= (uint32_t)wanted;
     }
-    if (frames.size > 0) {
-        size_t size = frames.size; // written in 4 x 7 bits
-        const unsigned char header[HEADER_BYTES] = {'I',
-                                                    'D',
-                                                    '3',
-                                                    3,
-                                                    0,
-                                                    0,
-                                                    (unsigned char)(size >> 21 & 0x7f),
-                                                    (unsigned char)(size >> 14 & 0x7f),
-                                                    (unsigned char)(size >> 7 & 0x7f),
-                                                    (unsigned char)(size & 0x7f)};
-        buf_append(out, header, sizeof header);
-        buf_append(out, frames.bytes, frames.size);
+    return true;
+}
+
+// Some old players want the description of a picture in Latin-1, and ours is empty.
+static void append_cover(struct buf *out, const struct media_metadata *metadata)
+{
+    const struct media_cover *cover = &metadata->cover;
+    size_t start = begin_frame(out, "APIC");
+    append_byte(out, ENCODING_LATIN1);
+    buf_append(out, cover->mime, strlen(cover->mime) + 1);
+    append_byte(out, FRONT_COVER);
+    append_byte(out, 0);
+    if (append_from_file(out, metadata->fd, cover->offset, cover->size_bytes))
+        end_frame(out, start);
+    else
+        buf_cut(out, start);
+}
+
+static void append_element(struct buf *out, const char *kind, unsigned number)
+{
+    char id[16];
+    int size = snprintf(id, sizeof id, "%s%u", kind, number);
+    buf_append(out, id, (size_t)size + 1);
+}
+
+static uint32_t clip_ms(int64_t ms)
+{
+    return ms < 0 ? 0 : ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX - 1;
+}
+
+static void append_chapter(struct buf *out, unsigned number, const struct media_chapter *chapter)
+{
+    size_t start = begin_frame(out, "CHAP");
+    append_element(out, "ch", number);
+    append_32(out, clip_ms(chapter->start_ms));
+    append_32(out, clip_ms(chapter->end_ms));
+    append_32(out, UINT32_MAX); // where its bytes lie is not said: the times count
+    append_32(out, UINT32_MAX);
+    append_text_frame(out, "TIT2", chapter->title);
+    end_frame(out, start);
+}
+
+static void append_contents(struct buf *out, const char *id, int flags, const char *kind,
+                            unsigned first, unsigned count)
+{
+    size_t start = begin_frame(out, "CTOC");
+    buf_append(out, id, strlen(id) + 1);
+    append_byte(out, flags);
+    append_byte(out, (int)count);
+    for (unsigned i = 0; i < count; i++)
+        append_element(out, kind, first + i);
+    end_frame(out, start);
+}
+
+// One table has room for 255 entries: more stand in tables of their own, which the top one lists.
+static void append_chapters(struct buf *out, const struct media_metadata *metadata)
+{
+    unsigned count = metadata->chapter_count;
+    unsigned parts = (count + CONTENTS_LARGEST - 1) / CONTENTS_LARGEST;
+    if (parts == 1)
+        append_contents(out, "toc", TOP_LEVEL | ORDERED, "ch", 0, count);
+    if (parts > 1)
+        append_contents(out, "toc", TOP_LEVEL | ORDERED, "toc", 0, parts);
+    for (unsigned i = 0; parts > 1 && i < parts; i++) {
+        char id[16];
+        unsigned first = i * CONTENTS_LARGEST;
+        unsigned left = count - first;
+        snprintf(id, sizeof id, "toc%u", i);
+        append_contents(out, id, ORDERED, "ch", first,
+                        left < CONTENTS_LARGEST ? left : CONTENTS_LARGEST);
     }
-    buf_finish(&frames);
+    for (unsigned i = 0; i < count; i++)
+        append_chapter(out, i, &metadata->chapters[i]);
+}
+
+static void append_title(struct buf *out, const char *own, const char *fallback)
+{
+    char clean[MEDIA_TAG_BYTES] = "";
+    if (own == NULL && fallback != NULL)
+        text_clean(clean, sizeof clean, fallback, strlen(fallback));
+    const char *title = own != NULL ? own : clean;
+    if (title[0] != '\0')
+        append_text_frame(out, "TIT2", title);
+}
+
+static void append_texts(struct buf *out, const struct media_metadata *metadata)
+{
+    char *const *texts = metadata->texts;
+    for (size_t i = 0; i < sizeof text_frames / sizeof text_frames[0]; i++)
+        if (texts[text_frames[i].text] != NULL)
+            append_text_frame(out, text_frames[i].frame, texts[text_frames[i].text]);
+    if (texts[MEDIA_DATE] != NULL)
+        append_date(out, texts[MEDIA_DATE]);
+    if (texts[MEDIA_COMMENT] != NULL)
+        append_long_text_frame(out, "COMM", texts[MEDIA_COMMENT]);
+    if (texts[MEDIA_LYRICS] != NULL)
+        append_long_text_frame(out, "USLT", texts[MEDIA_LYRICS]);
+}
+
+void media_tags_write(const struct media_metadata *metadata, const char *fallback_title,
+                      struct buf *out)
+{
+    size_t start = out->size;
+    buf_append(out, "ID3\3\0\0\0\0\0\0", HEADER_BYTES);
+    append_title(out, metadata->texts[MEDIA_TITLE], fallback_title);
+    append_texts(out, metadata);
+    append_chapters(out, metadata);
+    if (metadata->cover.mime != NULL)
+        append_cover(out, metadata);
+    size_t size = out->size - start - HEADER_BYTES;
+    for (int i = 0; i < 4; i++)
+        out->bytes[start + 6 + i] = (char)(size >> (21 - 7 * i) & 0x7f);
+    if (size == 0)
+        buf_cut(out, start);
 }

@@ -21,6 +21,7 @@ static const struct code codes[] = {
     {"empty", true, "This file is empty."},
     {"not_media", true, "This is not an MP4, M4A or MOV file."},
     {"no_audio", true, "This video has no audio track."},
+    {"no_such_track", true, "This file has no such audio track."},
     {"encrypted", true, "This video is copy-protected, so its audio cannot be read."},
     {"truncated", true, "This file is incomplete: a part of it is missing."},
     {"too_long", true, "This video is longer than is allowed here."},

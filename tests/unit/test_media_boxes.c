@@ -211,7 +211,7 @@ static void a_track_is_read_with_its_tables(void **state)
     assert_int_equal(boxes.track_count, 1);
     assert_int_equal(boxes.timescale, 1000);
     assert_false(boxes.is_fragmented);
-    const struct media_track *track = media_boxes_choose_audio(&boxes, &why);
+    const struct media_track *track = media_boxes_choose_audio(&boxes, "", &why);
     assert_non_null(track);
     assert_int_equal(track->id, 7);
     assert_int_equal(track->timescale, 44100);
@@ -279,7 +279,7 @@ static void the_first_enabled_audio_track_is_chosen(void **state)
     struct media_boxes boxes;
     struct media_failure why;
     assert_true(read_boxes(&maker, &boxes, &why));
-    assert_ptr_equal(media_boxes_choose_audio(&boxes, &why), &boxes.tracks[2]);
+    assert_ptr_equal(media_boxes_choose_audio(&boxes, "", &why), &boxes.tracks[2]);
 }
 
 static void a_film_without_sound_has_no_audio(void **state)
@@ -290,7 +290,7 @@ static void a_film_without_sound_has_no_audio(void **state)
     struct media_boxes boxes;
     struct media_failure why;
     assert_true(read_boxes(&maker, &boxes, &why));
-    assert_null(media_boxes_choose_audio(&boxes, &why));
+    assert_null(media_boxes_choose_audio(&boxes, "", &why));
     assert_string_equal(why.code, "no_audio");
 }
 
@@ -308,7 +308,7 @@ static void protection_is_seen_in_the_entrys_type_and_in_its_children(void **sta
         struct media_boxes boxes;
         struct media_failure why;
         assert_true(read_boxes(&maker, &boxes, &why));
-        assert_null(media_boxes_choose_audio(&boxes, &why));
+        assert_null(media_boxes_choose_audio(&boxes, "", &why));
         assert_string_equal(why.code, "encrypted");
     }
 }

@@ -107,8 +107,9 @@ static void only_codes_that_blame_the_file_are_permanent(void **state)
 {
     (void)state;
     static const char *const permanent[] = {
-        "empty",    "not_media",       "no_audio",    "encrypted",         "truncated",
-        "too_long", "empty_selection", "too_complex", "unsupported_codec", "decoder_crash",
+        "empty",       "not_media",         "no_audio",      "no_such_track",
+        "encrypted",   "truncated",         "too_long",      "empty_selection",
+        "too_complex", "unsupported_codec", "decoder_crash",
     };
     static const char *const passing[] = {"no_space", "timed_out", "cancelled",
                                           "gave_up",  "internal",  "something_else"};

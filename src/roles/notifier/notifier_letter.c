@@ -96,6 +96,8 @@ static const struct {
     {"empty", "Please look whether the video plays on your side, and upload it again."},
     {"not_media", "Please upload the video itself: an MP4, M4V, MOV or M4A file."},
     {"no_audio", "Please upload a video that has sound."},
+    {"no_such_track",
+     "Please choose a track that the video has, or none: then its main one is taken."},
     {"encrypted", "Videos from shops and streaming services are often locked like that. A copy\n"
                   "without the lock can be converted."},
     {"truncated", "Please copy or download the video again, look whether it plays to its end, and\n"
