@@ -4,7 +4,7 @@
 #include "base/text.h"
 
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 struct box {
     uint32_t type;
@@ -483,11 +483,11 @@ static bool walk_file(struct parser *parser)
 
 bool media_boxes_read(int fd, struct media_boxes *out, struct media_failure *why)
 {
-    struct stat about;
-    if (fstat(fd, &about) != 0)
+    off_t file_bytes = lseek(fd, 0, SEEK_END);
+    if (file_bytes < 0)
         return media_fail(why, "internal", "The file cannot be read.");
-    *out = (struct media_boxes){.file_bytes = about.st_size};
-    if (about.st_size == 0)
+    *out = (struct media_boxes){.file_bytes = file_bytes};
+    if (file_bytes == 0)
         return media_fail(why, "empty", NULL);
     struct parser parser = {.fd = fd, .out = out, .why = why, .boxes_left = MEDIA_BOXES};
     if (!walk_file(&parser))

@@ -304,7 +304,7 @@ int media_command_run(int argument_count, char **arguments)
     SCOPED(media_encoder_close) struct media_encoder *encoder = media_encoder_create(1, &why);
     if (encoder == NULL)
         return complain(NOT_CONVERTED, line.input, why.detail);
-    if (!media_confine_enter())
+    if (!media_confine_no_privilege())
         return complain(NOT_CONVERTED, line.input, "this process could not confine itself");
     if (line.output != NULL && is_dash(line.output))
         return convert_to_standard_output(&line, encoder, input);

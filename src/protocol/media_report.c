@@ -2,6 +2,7 @@
 #include "protocol/media_report.h"
 
 #include "base/text.h"
+#include "protocol/confinement.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -117,6 +118,10 @@ void media_report_parse(const char *line, size_t size, struct media_report *out)
         is_known = parse_done(text + strlen("done "), &report);
     else if (text_starts_with(text, "fail "))
         is_known = parse_fail(text + strlen("fail "), &report);
+    else if (text_starts_with(text, "confined ")) {
+        report.kind = MEDIA_CONFINED;
+        is_known = confinement_parse(text + strlen("confined "), &report.layers);
+    }
     if (is_known)
         *out = report;
 }
@@ -124,7 +129,7 @@ void media_report_parse(const char *line, size_t size, struct media_report *out)
 size_t media_report_format(const struct media_report *report, char *out, size_t out_size)
 {
     int length = 0;
-    char detail[MEDIA_DETAIL_SIZE];
+    char detail[MEDIA_DETAIL_SIZE], layers[CONFINEMENT_TEXT_SIZE];
     switch (report->kind) {
     case MEDIA_PROGRESS:
         length = snprintf(out, out_size, "progress %d\n", report->progress_permille);
@@ -136,6 +141,10 @@ size_t media_report_format(const struct media_report *report, char *out, size_t 
         text_clean(detail, sizeof detail, report->detail, strlen(report->detail));
         length = snprintf(out, out_size, "fail %s %s\n", report->code,
                           detail[0] != '\0' ? detail : media_code_sentence(report->code));
+        break;
+    case MEDIA_CONFINED:
+        confinement_format(report->layers, layers);
+        length = snprintf(out, out_size, "confined %s\n", layers);
         break;
     case MEDIA_MALFORMED:
         break;

@@ -1,6 +1,7 @@
 #pragma once
 // What the media child says on its report descriptor: lines of text, at most 512 bytes each.
 //
+//     confined seccomp no_new_privs rlimits landlock      the first line, before a byte is read
 //     progress 137                          permille
 //     done duration_ms=180021 samples=…     the MP3 is complete on the output descriptor
 //     fail no_audio This video has no audio track.
@@ -16,12 +17,19 @@
 
 enum { MEDIA_CODE_SIZE = 32, MEDIA_DETAIL_SIZE = 240 };
 
-enum media_report_kind { MEDIA_PROGRESS, MEDIA_DONE, MEDIA_FAIL, MEDIA_MALFORMED };
+enum media_report_kind {
+    MEDIA_PROGRESS,
+    MEDIA_DONE,
+    MEDIA_FAIL,
+    MEDIA_MALFORMED,
+    MEDIA_CONFINED,
+};
 
 struct media_report {
     enum media_report_kind kind;
     int progress_permille;
     int64_t duration_ms;
+    unsigned layers; // CONFINED: a set of protocol/confinement.h
     char code[MEDIA_CODE_SIZE];
     char detail[MEDIA_DETAIL_SIZE];
 };

@@ -403,7 +403,8 @@ def test_the_child_reports_progress_and_the_exact_duration(make, tmp_path):
     path, source = make("aac.mp4")
     lines = child(path, tmp_path / "out.mp3", "--preset", "standard", "--title", "T",
                   "--max-duration-ms", 60000, "--cores", 2)
-    assert all(line.startswith("progress ") for line in lines[:-1])
+    assert lines[0].startswith("confined seccomp no_new_privs rlimits")
+    assert all(line.startswith("progress ") for line in lines[1:-1])
     assert lines[-1] == f"done duration_ms={round(frames(source, 48000, 2) / 48)}"
 
 
