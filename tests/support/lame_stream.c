@@ -90,7 +90,7 @@ static void make_sound(const struct lame_setting *setting, int64_t start, float 
     }
 }
 
-static lame_t open_lame(const struct lame_setting *setting, bool has_header)
+lame_t lame_stream_open(const struct lame_setting *setting, bool has_header)
 {
     lame_t lame = lame_init();
     assert(lame != NULL);
@@ -118,7 +118,7 @@ void lame_stream_encode(const struct lame_setting *setting, int64_t start, int64
     enum { PIECE = 1000 };
     float left[PIECE], right[PIECE];
     unsigned char output[PIECE * 5 / 4 + 7200 + 65536];
-    lame_t lame = open_lame(setting, header != NULL);
+    lame_t lame = lame_stream_open(setting, header != NULL);
     buf_init(bytes, 64 << 20);
     for (int64_t at = 0; at < samples; at += PIECE) {
         int count = samples - at < PIECE ? (int)(samples - at) : PIECE;
@@ -130,9 +130,10 @@ void lame_stream_encode(const struct lame_setting *setting, int64_t start, int64
     int size = lame_encode_flush(lame, output, (int)sizeof output);
     assert(size >= 0 && buf_append(bytes, output, (size_t)size));
     if (header != NULL) {
+        // LAME leaves room for it in front, and has none where the constant rate is too low.
         buf_init(header, sizeof output);
         size_t header_size = lame_get_lametag_frame(lame, output, sizeof output);
-        assert(header_size > 0 && buf_append(header, output, header_size));
+        assert(buf_append(header, output, header_size));
         buf_drop(bytes, header_size);
     }
     lame_close(lame);

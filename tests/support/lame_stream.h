@@ -3,6 +3,8 @@
 
 #include "base/buf.h"
 
+#include <lame/lame.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,9 +21,12 @@ struct lame_setting {
 bool lame_stream_setting(size_t index, struct lame_setting *out);
 const char *lame_stream_name(const struct lame_setting *setting);
 
+// An encoder that is set up for it.
+lame_t lame_stream_open(const struct lame_setting *setting, bool has_header);
+
 // Encodes sound that has silence, tones, noise and clicks, from sample `start` of it on. `header`
-// gets LAME's own header frame, and `bytes` then starts behind the room for it; with NULL no header
-// is made.
+// gets LAME's own header frame (none at low constant rates) and `bytes` starts behind the room for
+// it; with NULL no header is made.
 void lame_stream_encode(const struct lame_setting *setting, int64_t start, int64_t samples,
                         struct buf *bytes, struct buf *header);
 
