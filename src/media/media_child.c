@@ -80,7 +80,7 @@ static bool work(void *context, struct media_report *out_done, struct media_fail
     struct media_result result;
     if (!media_convert(&job, &result, why))
         return false;
-    out_done->duration_ms = result.duration_ms;
+    media_convert_report(&job, &result, out_done);
     return true;
 }
 

@@ -67,20 +67,29 @@ static bool parse_progress(const char *text, struct media_report *out)
     return true;
 }
 
+// The number of a word NAME=NUMBER at the start of the text; false if it is another word.
+static bool parse_word(const char *text, const char *name, int64_t least, int64_t *out)
+{
+    size_t name_size = strlen(name), size = strcspn(text, " ");
+    char number[32];
+    if (size <= name_size || size - name_size >= sizeof number || !text_starts_with(text, name))
+        return false;
+    memcpy(number, text + name_size, size - name_size);
+    number[size - name_size] = '\0';
+    return text_parse_integer(number, least, INT64_MAX, out);
+}
+
 // The duration comes first; words that a later version adds behind it are passed over.
 static bool parse_done(const char *text, struct media_report *out)
 {
-    if (!text_starts_with(text, "duration_ms="))
+    if (!parse_word(text, "duration_ms=", 0, &out->duration_ms))
         return false;
-    text += strlen("duration_ms=");
-    char number[32];
-    size_t size = strcspn(text, " ");
-    if (size >= sizeof number)
-        return false;
-    memcpy(number, text, size);
-    number[size] = '\0';
-    if (!text_parse_integer(number, 0, INT64_MAX, &out->duration_ms))
-        return false;
+    while (*(text += strcspn(text, " ")) != '\0') {
+        text++;
+        out->has_loudness |=
+            parse_word(text, "loudness_centi_lufs=", INT64_MIN, &out->loudness_centi_lufs);
+        out->has_gain |= parse_word(text, "gain_centi_db=", INT64_MIN, &out->gain_centi_db);
+    }
     out->kind = MEDIA_DONE;
     return true;
 }
@@ -126,6 +135,18 @@ void media_report_parse(const char *line, size_t size, struct media_report *out)
         *out = report;
 }
 
+static int format_done(const struct media_report *report, char *out, size_t out_size)
+{
+    char loudness[48] = "", gain[48] = "";
+    if (report->has_loudness)
+        snprintf(loudness, sizeof loudness, " loudness_centi_lufs=%" PRId64,
+                 report->loudness_centi_lufs);
+    if (report->has_gain)
+        snprintf(gain, sizeof gain, " gain_centi_db=%" PRId64, report->gain_centi_db);
+    return snprintf(out, out_size, "done duration_ms=%" PRId64 "%s%s\n", report->duration_ms,
+                    loudness, gain);
+}
+
 size_t media_report_format(const struct media_report *report, char *out, size_t out_size)
 {
     int length = 0;
@@ -135,7 +156,7 @@ size_t media_report_format(const struct media_report *report, char *out, size_t 
         length = snprintf(out, out_size, "progress %d\n", report->progress_permille);
         break;
     case MEDIA_DONE:
-        length = snprintf(out, out_size, "done duration_ms=%" PRId64 "\n", report->duration_ms);
+        length = format_done(report, out, out_size);
         break;
     case MEDIA_FAIL:
         text_clean(detail, sizeof detail, report->detail, strlen(report->detail));

@@ -3,7 +3,9 @@
 //
 //     confined seccomp no_new_privs rlimits landlock      the first line, before a byte is read
 //     progress 137                          permille
-//     done duration_ms=180021 samples=…     the MP3 is complete on the output descriptor
+//     done duration_ms=180021               the MP3 is complete on the output descriptor; where a
+//         loudness was wanted, behind it loudness_centi_lufs=-2305 (but not where there was only
+//         silence) and gain_centi_db=705
 //     fail no_audio This video has no audio track.
 //
 // A child that ends without `done` or `fail` has crashed or was killed. The reader trusts nothing:
@@ -30,6 +32,9 @@ struct media_report {
     int progress_permille;
     int64_t duration_ms;
     unsigned layers; // CONFINED: a set of protocol/confinement.h
+    bool has_loudness, has_gain;
+    int64_t loudness_centi_lufs; // of the source
+    int64_t gain_centi_db;
     char code[MEDIA_CODE_SIZE];
     char detail[MEDIA_DETAIL_SIZE];
 };

@@ -35,6 +35,30 @@ static void what_is_written_is_read_back(void **state)
     assert_string_equal(parse(line).detail, "No track.");
 }
 
+static void done_carries_what_was_measured(void **state)
+{
+    (void)state;
+    char line[512];
+    struct media_report done = {.kind = MEDIA_DONE,
+                                .duration_ms = 5,
+                                .has_loudness = true,
+                                .has_gain = true,
+                                .loudness_centi_lufs = -2305,
+                                .gain_centi_db = 705};
+    media_report_format(&done, line, sizeof line);
+    assert_string_equal(line, "done duration_ms=5 loudness_centi_lufs=-2305 gain_centi_db=705\n");
+    struct media_report report = parse(line);
+    assert_int_equal(report.kind, MEDIA_DONE);
+    assert_true(report.has_loudness && report.has_gain);
+    assert_int_equal(report.loudness_centi_lufs, -2305);
+    assert_int_equal(report.gain_centi_db, 705);
+    report = parse("done duration_ms=5 samples=3 gain_centi_db=0\n");
+    assert_true(!report.has_loudness && report.has_gain);
+    report = parse("done duration_ms=5 gain_centi_db=x loudness_centi_lufs= gain_centi_dbs=1\n");
+    assert_int_equal(report.kind, MEDIA_DONE);
+    assert_false(report.has_loudness || report.has_gain);
+}
+
 static void done_may_carry_words_of_a_later_version(void **state)
 {
     (void)state;
@@ -130,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
+        cmocka_unit_test(done_carries_what_was_measured),
         cmocka_unit_test(done_may_carry_words_of_a_later_version),
         cmocka_unit_test(a_malformed_line_is_malformed),
         cmocka_unit_test(a_line_over_the_limit_is_malformed),

@@ -1,0 +1,106 @@
+"""What can be chosen for one MP3, by the media engine itself: what ffmpeg says of the result."""
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from media import ffmpeg
+from service import BUILD
+
+
+def run(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run([BUILD / "unreel-media", *map(str, arguments)], capture_output=True,
+                          timeout=120, text=True)
+
+
+def convert(path: Path, *options) -> Path:
+    out = path.with_suffix(".mp3")
+    done = run("convert", path, out, "--force", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    return out
+
+
+def decoded(path: Path, rate: int, channels: int) -> bytes:
+    return subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", path, "-map", "0:a:0", "-ar",
+                           str(rate), "-ac", str(channels), "-f", "s16le", "-"],
+                          check=True, capture_output=True).stdout
+
+
+def channels(path: Path) -> str:
+    return subprocess.run(["ffprobe", "-v", "error", "-show_entries", "stream=channels", "-of",
+                           "csv=p=0", path], check=True, capture_output=True,
+                          text=True).stdout.strip()
+
+
+def loudness(path: Path) -> tuple[float, float]:
+    """Integrated loudness in LUFS and true peak in dBTP, as ffmpeg measures them."""
+    text = subprocess.run(["ffmpeg", "-nostdin", "-hide_banner", "-nostats", "-i", path, "-af",
+                           "ebur128=peak=true", "-f", "null", "-"], check=True,
+                          capture_output=True, text=True).stderr
+    summary = text[text.rindex("Summary:"):]
+    return (float(re.search(r"I: +(-?[\d.]+) LUFS", summary)[1]),
+            float(re.search(r"Peak: +(-?[\d.]+|-inf) dBFS", summary)[1]))
+
+
+# ---- loudness ----
+
+def tones(path: Path, volume_db: float, layout: str = "stereo") -> Path:
+    """Six seconds that swell and fade, with peaks not far above their loudness."""
+    ffmpeg("-f", "lavfi", "-i", "aevalsrc='(0.6+0.4*sin(PI*t))*(0.3*sin(800*PI*t)"
+           "+0.2*sin(2600*PI*t))':s=48000:d=6", "-af",
+           f"aformat=channel_layouts={layout},volume={volume_db}dB", "-c:a", "alac", path)
+    return path
+
+
+@pytest.mark.parametrize("before, layout", [(-23, "stereo"), (-9, "stereo"), (-40, "mono"),
+                                            (-23, "5.1")])
+def test_any_loudness_becomes_the_chosen_one(tmp_path, before, layout):
+    plain = tones(tmp_path / "plain.m4a", -20, layout)
+    source = tones(tmp_path / "source.m4a", before - loudness(plain)[0] - 20, layout)
+    assert loudness(source)[0] == pytest.approx(before, abs=0.2)
+    lufs, peak = loudness(convert(source, "--loudness", "-16"))
+    assert lufs == pytest.approx(-16, abs=0.3)
+    assert peak < 0
+
+
+def test_the_loudness_is_that_of_the_mono_mp3_and_of_its_part(tmp_path):
+    # The second half is 20 dB louder; one channel for two alike measures 3 LU less.
+    source = tmp_path / "source.m4a"
+    ffmpeg("-f", "lavfi", "-i", "anoisesrc=d=8:r=44100:a=0.02:c=pink:seed=3", "-af",
+           "pan=stereo|c0=c0|c1=c0,volume='if(lt(t,4),1,10)':eval=frame", "-c:a", "alac", source)
+    lufs, _ = loudness(convert(source, "--loudness", "-20", "--end", "3.5", "--mono"))
+    assert lufs == pytest.approx(-20, abs=0.3)
+
+
+def test_peaks_limit_the_gain_and_nothing_is_compressed(tmp_path):
+    source = tmp_path / "source.m4a"
+    ffmpeg("-f", "lavfi", "-i", "aevalsrc='0.01*sin(2*PI*400*t)+if(lt(mod(t,2),0.002),"
+           "0.7*sin(2*PI*1000*t),0)':s=48000:d=6", "-ac", "2", "-c:a", "alac", source)
+    before, peak_before = loudness(source)
+    after, peak_after = loudness(convert(source, "--loudness", "-16", "--preset", "cbr320"))
+    assert after < -20
+    assert peak_after == pytest.approx(-1, abs=0.5)
+    assert after - before == pytest.approx(peak_after - peak_before, abs=0.5)
+
+
+@pytest.mark.parametrize("source", ["anullsrc=d=3:r=44100", "sine=d=0.2:r=44100"])
+def test_where_no_loudness_can_be_measured_nothing_is_changed(tmp_path, source):
+    path = tmp_path / "source.m4a"
+    ffmpeg("-f", "lavfi", "-i", source, "-ac", "2", "-c:a", "alac", path)
+    plain = convert(path).read_bytes()
+    assert convert(path, "--loudness", "-16").read_bytes() == plain
+
+
+def test_the_child_reports_what_it_measured(tmp_path):
+    source = tones(tmp_path / "source.m4a", -10)
+    lufs, _ = loudness(source)
+    with open(source, "rb") as stdin, open(tmp_path / "out.mp3", "w+b") as stdout:
+        done = subprocess.run([BUILD / "unreel-media", "child", "--loudness=-30"], stdin=stdin,
+                              stdout=stdout, stderr=subprocess.PIPE, timeout=120, text=True)
+    last = done.stderr.splitlines()[-1]
+    words = dict(word.split("=") for word in last.split()[1:])
+    assert int(words["loudness_centi_lufs"]) == pytest.approx(lufs * 100, abs=15)
+    assert int(words["gain_centi_db"]) == pytest.approx(-3000 - lufs * 100, abs=15)
+    progress = [int(line.split()[1]) for line in done.stderr.splitlines()[1:-1]]
+    assert progress == sorted(progress)
