@@ -119,14 +119,15 @@ static bool choose_bitrate(struct media_layout *layout, const struct media_frame
         shape->sample_rate_hz != layout->stream.sample_rate_hz)
         return fail(layout, "is of another stream", why);
     size_t needed = frame->overhead_size + (size_t)frame->main_size;
-    for (int raised = 0; layout->reservoir + (size_t)shape->size_bytes < needed; raised++) {
+    bool is_raised = false;
+    for (; layout->reservoir + (size_t)shape->size_bytes < needed; is_raised = true) {
         if (header[2] >> 4 == HIGHEST_BITRATE_INDEX)
             return fail(layout, "has more data than fits", why);
         header[2] = (unsigned char)(header[2] + 0x10);
         bool is_valid = mp3_frame_parse(header, shape);
         assert(is_valid);
-        layout->raised += raised == 0 ? 1 : 0;
     }
+    layout->raised += is_raised ? 1 : 0;
     return true;
 }
 

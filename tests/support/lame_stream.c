@@ -139,6 +139,22 @@ void lame_stream_encode(const struct lame_setting *setting, int64_t start, int64
     lame_close(lame);
 }
 
+struct media_frames *lame_stream_split(const struct buf *bytes, size_t piece)
+{
+    enum { LIMIT = 4000 };
+    struct media_frames *frames = media_frames_create(LIMIT);
+    struct media_failure why = {0};
+    bool is_fine = true;
+    for (size_t at = 0; at < bytes->size && is_fine; at += piece) {
+        size_t size = bytes->size - at < piece ? bytes->size - at : piece;
+        is_fine = media_frames_add(frames, (const unsigned char *)bytes->bytes + at, size, &why);
+    }
+    if (!is_fine || !media_frames_finish(frames, &why))
+        fprintf(stderr, "%s\n", why.detail);
+    assert(why.code[0] == '\0');
+    return frames;
+}
+
 static void keep_samples(AVCodecContext *decoder, AVFrame *frame, struct buf *samples)
 {
     while (avcodec_receive_frame(decoder, frame) == 0) {

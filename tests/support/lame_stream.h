@@ -2,6 +2,7 @@
 // MP3 made by LAME itself, of every rate and setting, and what a decoder hears in it.
 
 #include "base/buf.h"
+#include "media/media_frames.h"
 
 #include <lame/lame.h>
 
@@ -29,6 +30,9 @@ lame_t lame_stream_open(const struct lame_setting *setting, bool has_header);
 // it; with NULL no header is made.
 void lame_stream_encode(const struct lame_setting *setting, int64_t start, int64_t samples,
                         struct buf *bytes, struct buf *header);
+
+// All frames of a stream that is given in pieces; a damaged one fails the test.
+struct media_frames *lame_stream_split(const struct buf *bytes, size_t piece);
 
 // Decodes MP3 frames with libavcodec, each as a packet: float samples, channel after channel,
 // frame after frame.
