@@ -294,6 +294,11 @@ const struct choice *choices_at(size_t index)
     return index < sizeof rows / sizeof rows[0] ? &rows[index].choice : NULL;
 }
 
+bool choices_has(const char *name)
+{
+    return find_row(name) != NULL;
+}
+
 bool choices_format(const struct choices *choices, size_t index, char out[CHOICES_TEXT_SIZE])
 {
     assert(index < sizeof rows / sizeof rows[0]);

@@ -53,6 +53,8 @@ struct choice {
 };
 const struct choice *choices_at(size_t index);
 
+bool choices_has(const char *name);
+
 // The canonical text of row `index`, which choices_set reads back: "83.5" for 1:23.500. False,
 // with nothing written, where nothing was chosen; the preset always counts as chosen.
 bool choices_format(const struct choices *choices, size_t index, char out[CHOICES_TEXT_SIZE]);

@@ -30,6 +30,8 @@ static const struct code codes[] = {
     {"too_complex", true, "This file is built in a way that is too large to read safely."},
     {"unsupported_codec", true, "The audio in this file is of a kind that cannot be converted."},
     {"decoder_crash", true, "This file is damaged in a way that makes the decoder fail."},
+    {"unknown_options", false,
+     "Something was chosen that the converter does not know yet. Please try again later."},
     {"no_space", false, "There was no room left to store the MP3."},
     {"timed_out", false, "The conversion took too long and was stopped."},
     {"cancelled", false, "The conversion was stopped."},

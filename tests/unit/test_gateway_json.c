@@ -40,7 +40,8 @@ static void a_queued_conversion_has_nulls_for_what_it_has_not(void **state)
     const struct conversion conversion = queued();
     expect(&conversion,
            "{\"id\":\"01J00000000000000000000000\",\"name\":\"talk.mp4\",\"state\":\"queued\","
-           "\"progress\":0.0,\"preset\":\"voice\",\"source\":{\"bytes\":123},\"audio\":null,"
+           "\"progress\":0.0,\"preset\":\"voice\",\"options\":{\"preset\":\"voice\"},\"source\":{"
+           "\"bytes\":123},\"audio\":null,"
            "\"mail\":null,\"error\":null,\"created_at\":\"2026-11-21T10:00:00.123Z\","
            "\"updated_at\":\"2026-11-21T10:00:01.000Z\",\"expires_at\":null}");
 }
@@ -62,7 +63,7 @@ static void a_ready_conversion_says_what_its_audio_is(void **state)
     conversion.expires_at_ms = 1795860000000;
     expect(&conversion,
            "{\"id\":\"01J00000000000000000000000\",\"name\":\"talk.mp4\",\"state\":\"ready\","
-           "\"progress\":1.0,\"preset\":\"standard\",\"source\":{\"bytes\":123},"
+           "\"progress\":1.0,\"preset\":\"standard\",\"options\":{},\"source\":{\"bytes\":123},"
            "\"audio\":{\"bytes\":45,\"duration_ms\":6789,\"sha256\":\"abc\"},"
            "\"mail\":{\"state\":\"sent\"},\"error\":null,"
            "\"created_at\":\"2026-11-21T10:00:00.123Z\","
@@ -81,7 +82,8 @@ static void a_failed_conversion_says_why(void **state)
     conversion.progress_permille = 250;
     expect(&conversion,
            "{\"id\":\"01J00000000000000000000000\",\"name\":\"talk.mp4\",\"state\":\"failed\","
-           "\"progress\":0.25,\"preset\":\"voice\",\"source\":{\"bytes\":123},\"audio\":null,"
+           "\"progress\":0.25,\"preset\":\"voice\",\"options\":{\"preset\":\"voice\"},\"source\":{"
+           "\"bytes\":123},\"audio\":null,"
            "\"mail\":null,"
            "\"error\":{\"code\":\"no_audio\",\"detail\":\"The video has no sound.\"},"
            "\"created_at\":\"2026-11-21T10:00:00.123Z\","

@@ -9,12 +9,13 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "mp3/mp3_frames.h"
-#include "protocol/preset.h"
+#include "protocol/media_report.h"
 #include "roles/converter/converter_child.h"
+#include "roles/options.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -125,16 +126,6 @@ static bool is_cancelled(struct converter_job *job, struct outcome *out)
     return true;
 }
 
-static const char *preset_of(const struct conversion *conversion)
-{
-    json_error_t problem;
-    json_t *options = json_loads(conversion->options, 0, &problem);
-    const char *name = json_string_value(json_object_get(options, "preset"));
-    const struct preset *preset = preset_find(name != NULL ? name : PRESET_DEFAULT);
-    json_decref(options);
-    return preset != NULL ? preset->name : PRESET_DEFAULT;
-}
-
 // The file's name without its ending: the title where the video has none of its own.
 static char *title_of(const struct conversion *conversion)
 {
@@ -151,30 +142,47 @@ static void note_progress(void *context, int permille)
     crew_progress(job->crew, permille);
 }
 
-static void run_child(struct converter_job *job, const struct conversion *conversion, int source_fd,
-                      int output_fd, struct converter_child_verdict *out)
+struct child_arguments {
+    const char *list[32];
+    char choices[16][64]; // "--preset=voice"
+    char cores[16];
+    char longest_ms[32];
+};
+
+static void set_arguments(const struct converter_settings *settings, const struct options *options,
+                          const char *title, struct child_arguments *out)
+{
+    snprintf(out->cores, sizeof out->cores, "%d", settings->cores);
+    snprintf(out->longest_ms, sizeof out->longest_ms, "%" PRId64, settings->max_duration_ms);
+    const char *const fixed[] = {"unreel-media",      "child",         "--title", title,
+                                 "--max-duration-ms", out->longest_ms, "--cores", out->cores};
+    size_t count = sizeof fixed / sizeof fixed[0];
+    memcpy(out->list, fixed, sizeof fixed);
+    const struct choice *choice;
+    for (size_t i = 0; (choice = choices_at(i)) != NULL; i++) {
+        char text[CHOICES_TEXT_SIZE];
+        assert(i < sizeof out->choices / sizeof out->choices[0]);
+        if (!choices_format(&options->choices, i, text))
+            continue;
+        snprintf(out->choices[i], sizeof out->choices[i], "--%s=%s", choice->name, text);
+        out->list[count++] = out->choices[i];
+    }
+    out->list[count] = NULL;
+}
+
+static void run_child(struct converter_job *job, const struct conversion *conversion,
+                      const struct options *options, const int fds[2],
+                      struct converter_child_verdict *out)
 {
     const struct converter_settings *settings = job->settings;
-    SCOPED(free) char *title = title_of(conversion);
-    char cores[16], longest[32];
-    snprintf(cores, sizeof cores, "%d", settings->cores);
-    snprintf(longest, sizeof longest, "%" PRId64, settings->max_duration_ms);
-    const char *const arguments[] = {"unreel-media",
-                                     "child",
-                                     "--preset",
-                                     preset_of(conversion),
-                                     "--title",
-                                     title,
-                                     "--max-duration-ms",
-                                     longest,
-                                     "--cores",
-                                     cores,
-                                     NULL};
+    SCOPED(free) char *name = title_of(conversion);
+    struct child_arguments arguments;
+    set_arguments(settings, options, options->title[0] != '\0' ? options->title : name, &arguments);
     struct converter_child child = {
         .program = settings->program,
-        .arguments = arguments,
-        .source_fd = source_fd,
-        .output_fd = output_fd,
+        .arguments = arguments.list,
+        .source_fd = fds[0],
+        .output_fd = fds[1],
         .cancel_fd = crew_cancel_fd(job->crew),
         .timeout_ms = settings->timeout_ms,
         .processor_s = settings->cores * (settings->timeout_ms / 1000 + 1),
@@ -189,7 +197,9 @@ static void run_child(struct converter_job *job, const struct conversion *conver
 bool converter_job_check_program(struct converter_job *job, struct error *err)
 {
     static const char no_video[] = "Whoever reads this as a video is mistaken.\n";
-    const struct conversion conversion = {.name = "check", .options = "{}"};
+    const struct conversion conversion = {.name = "check"};
+    struct options options;
+    options_init(&options);
     struct converter_child_verdict verdict;
     SCOPED_FD int source_fd = file_open_scratch(job->settings->scratch_directory, err);
     SCOPED_FD int output_fd =
@@ -198,7 +208,7 @@ bool converter_job_check_program(struct converter_job *job, struct error *err)
         return false;
     if (lseek(source_fd, 0, SEEK_SET) != 0)
         return error_set_errno(err, errno, "go to the start of a file");
-    run_child(job, &conversion, source_fd, output_fd, &verdict);
+    run_child(job, &conversion, &options, (const int[]){source_fd, output_fd}, &verdict);
     if (verdict.end == CHILD_FAILED && strcmp(verdict.code, "not_media") == 0)
         return true;
     return error_set(err, ERROR_INTERNAL, "%.180s",
@@ -301,12 +311,27 @@ static void store(struct converter_job *job, const struct conversion *conversion
         postpone_for_store(out, &err);
 }
 
+// A newer gateway may have written what we do not understand. Defaults would make another MP3 than
+// was asked for; a converter of its release makes the right one when the user tries again.
+static bool read_options(const struct conversion *conversion, struct options *options,
+                         struct outcome *out)
+{
+    if (options_read(conversion->options, options, &out->reason))
+        return true;
+    out->kind = OUTCOME_FAILED;
+    snprintf(out->code, sizeof out->code, "unknown_options");
+    snprintf(out->detail, sizeof out->detail, "%s", media_code_sentence(out->code));
+    log_warn("the options are of another release", LOG_TEXT("reason", out->reason.text));
+    return false;
+}
+
 static void convert(struct converter_job *job, const struct conversion *conversion,
                     struct outcome *out)
 {
     struct error err = {0};
     struct blob_info source;
-    if (is_cancelled(job, out))
+    struct options options;
+    if (is_cancelled(job, out) || !read_options(conversion, &options, out))
         return;
     const char *scratch = job->settings->scratch_directory;
     SCOPED_FD int source_fd = blobs_open_fd(job->blobs, conversion->source_key, scratch,
@@ -320,7 +345,7 @@ static void convert(struct converter_job *job, const struct conversion *conversi
         return;
     }
     struct converter_child_verdict verdict;
-    run_child(job, conversion, source_fd, output_fd, &verdict);
+    run_child(job, conversion, &options, (const int[]){source_fd, output_fd}, &verdict);
     if (take_verdict(job, &verdict, out) && check_result(output_fd, out))
         store(job, conversion, output_fd, out);
 }

@@ -15,13 +15,19 @@ json_t *gateway_time_json(int64_t unix_ms)
 }
 
 // The options are an object that this role wrote itself; a row of an older release may lack some.
-static json_t *preset_json(const char *options)
+static json_t *options_json(const char *options)
 {
     json_t *object = json_loads(options, 0, NULL);
-    const char *name = json_string_value(json_object_get(object, "preset"));
-    json_t *preset = json_string(name != NULL ? name : PRESET_DEFAULT);
+    if (json_is_object(object))
+        return object;
     json_decref(object);
-    return preset;
+    return json_object();
+}
+
+static const char *preset_of(const json_t *options)
+{
+    const char *name = json_string_value(json_object_get(options, "preset"));
+    return name != NULL ? name : PRESET_DEFAULT;
 }
 
 static json_t *audio_json(const struct conversion *conversion)
@@ -55,12 +61,13 @@ static json_t *error_json(const struct conversion *conversion)
 
 json_t *gateway_conversion_json(const struct conversion *conversion)
 {
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:I}, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+    json_t *options = options_json(conversion->options);
+    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:{s:I}, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
                      conversion->id, "name", conversion->name, "state", conversion->state,
-                     "progress", progress_json(conversion), "preset",
-                     preset_json(conversion->options), "source", "bytes",
-                     (json_int_t)conversion->source_bytes, "audio", audio_json(conversion), "mail",
-                     mail_json(conversion), "error", error_json(conversion), "created_at",
+                     "progress", progress_json(conversion), "preset", preset_of(options), "options",
+                     options, "source", "bytes", (json_int_t)conversion->source_bytes, "audio",
+                     audio_json(conversion), "mail", mail_json(conversion), "error",
+                     error_json(conversion), "created_at",
                      gateway_time_json(conversion->created_at_ms), "updated_at",
                      gateway_time_json(conversion->updated_at_ms), "expires_at",
                      gateway_time_json(conversion->expires_at_ms));

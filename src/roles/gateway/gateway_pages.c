@@ -2,9 +2,11 @@
 
 #include "base/buf.h"
 #include "http/http_reply.h"
-#include "protocol/preset.h"
+#include "protocol/choices.h"
 #include "roles/gateway/gateway_handlers.h"
 #include "roles/gateway/gateway_worker.h"
+
+#include <string.h>
 
 enum { PAGE_LIMIT_BYTES = 64 * 1024, ADDRESS_SIZE = 768 };
 
@@ -121,6 +123,22 @@ static bool write_presets(struct buf *out)
     return fits && buf_append_text(out, "</table>\n");
 }
 
+static bool write_choices(struct buf *out)
+{
+    bool fits = buf_append_text(out, "<p>Likewise, if you like:</p>\n<table>\n");
+    const struct choice *choice;
+    for (size_t i = 0; fits && (choice = choices_at(i)) != NULL; i++)
+        if (strcmp(choice->name, "preset") != 0)
+            fits =
+                buf_append_text(out, "<tr><th scope=\"row\"><code>") &&
+                append_escaped(out, choice->name) && buf_append_text(out, "=") &&
+                append_escaped(out, choice->placeholder != NULL ? choice->placeholder : "true") &&
+                buf_append_text(out, "</code></th><td>") && append_escaped(out, choice->summary) &&
+                buf_append_text(out, "</td></tr>\n");
+    return fits && buf_append_text(out, "</table>\n<p>A time is 83.5 (seconds), 1:23.5 or "
+                                        "0:01:23.5.</p>\n");
+}
+
 bool gateway_page_write_home(const char *address, struct buf *out)
 {
     bool fits = begin_page(out, "Unreel") &&
@@ -128,7 +146,7 @@ bool gateway_page_write_home(const char *address, struct buf *out)
                                      "account, and a terminal with <code>curl</code>.</p>\n");
     for (size_t i = 0; fits && i < sizeof recipes / sizeof recipes[0]; i++)
         fits = write_recipe(out, &recipes[i], address);
-    return fits && write_presets(out) && end_page(out);
+    return fits && write_presets(out) && write_choices(out) && end_page(out);
 }
 
 bool gateway_page_write_link_over(struct buf *out)

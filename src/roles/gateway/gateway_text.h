@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-enum { GATEWAY_NAME_SIZE = 201, GATEWAY_TITLE_SIZE = 201 };
+enum { GATEWAY_NAME_SIZE = 201 };
 
 // The last component of what a client calls its file, as one clean line of at most 200 bytes;
 // "video.mp4" when nothing is left. `name` may be NULL.

@@ -222,7 +222,7 @@ static void begin(struct http_exchange *exchange, bool is_predecessor)
     upload->exchange = exchange;
     upload->is_predecessor = is_predecessor;
     upload->claims = claims;
-    upload->preset = preset_find(PRESET_DEFAULT);
+    options_init(&upload->options);
     upload->extend_at_ms = clock_monotonic_ms() + EXTEND_EVERY_MS;
     upload->ends_at_ms = clock_monotonic_ms() + LONGEST_MS;
     gateway_file_name(NULL, upload->name);
@@ -289,19 +289,6 @@ void gateway_upload_body(struct http_exchange *exchange, const void *bytes, size
 
 // ---- end ----
 
-static bool write_options(const struct gateway_upload *upload, char out[JOBS_OPTIONS_SIZE])
-{
-    json_t *options = json_pack("{s:s}", "preset", upload->preset->name);
-    if (upload->title[0] != '\0')
-        json_object_set_new(options, "title", json_string(upload->title));
-    size_t size = json_dumpb(options, out, JOBS_OPTIONS_SIZE - 1, JSON_COMPACT);
-    json_decref(options);
-    if (size == 0 || size >= JOBS_OPTIONS_SIZE)
-        return false;
-    out[size] = '\0';
-    return true;
-}
-
 // Blob first, then row: a row that says `queued` always has its source.
 static bool commit(struct gateway_upload *upload, struct conversion *out, struct error *err)
 {
@@ -311,7 +298,7 @@ static bool commit(struct gateway_upload *upload, struct conversion *out, struct
     char options[JOBS_OPTIONS_SIZE];
     if (blobs == NULL || jobs == NULL)
         return error_set(err, ERROR_UNAVAILABLE, "a store does not answer");
-    if (!write_options(upload, options))
+    if (!options_write(&upload->options, options, sizeof options))
         return error_set(err, ERROR_INTERNAL, "the options do not fit");
     if (!blob_commit(blobs, TAKE(upload->writer), &info, err))
         return false;
@@ -331,6 +318,8 @@ static bool is_complete(struct gateway_upload *upload)
         refuse(upload, 400, "no_file", "The request holds no file.");
     else if (upload->file_bytes == 0)
         refuse(upload, 400, "empty_file", "The file is empty.");
+    else if (!choices_check(&upload->options.choices, &err))
+        refuse(upload, 400, "invalid_option", err.text);
     else
         return true;
     return false;
@@ -345,7 +334,8 @@ static void accept_upload(struct gateway_upload *upload)
         count("accepted");
         metrics_add("unreel_upload_bytes_total", "", upload->file_bytes);
         log_info("upload accepted", LOG_TEXT("name", upload->name),
-                 LOG_INTEGER("bytes", upload->file_bytes), LOG_TEXT("preset", upload->preset->name),
+                 LOG_INTEGER("bytes", upload->file_bytes),
+                 LOG_TEXT("preset", upload->options.choices.preset->name),
                  LOG_TEXT("traceparent", conversion->traceparent));
     } else if (err.kind == ERROR_CONFLICT) {
         refuse(upload, 409, "taken_back", "The conversion was deleted during its upload.");

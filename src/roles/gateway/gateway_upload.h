@@ -6,8 +6,8 @@
 #include "http/http.h"
 #include "http/http_multipart.h"
 #include "jobs/jobs.h"
-#include "protocol/preset.h"
 #include "roles/gateway/gateway_text.h"
+#include "roles/options.h"
 #include "security/token.h"
 
 #include <stdbool.h>
@@ -39,8 +39,7 @@ struct gateway_upload {
     const char *limit_code; // what passing it means: "too_large" or "quota_bytes"
     int limit_status;
     char name[GATEWAY_NAME_SIZE];
-    char title[GATEWAY_TITLE_SIZE]; // "" for none
-    const struct preset *preset;
+    struct options options;
 
     int64_t extend_at_ms; // monotonic clock
     int64_t ends_at_ms;

@@ -2,7 +2,6 @@
 
 #include "roles/gateway/gateway_upload.h"
 
-#include "base/buf.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "roles/gateway/gateway_worker.h"
@@ -43,7 +42,7 @@ static bool on_part(void *context, const struct http_multipart_part *part, struc
     bool is_file = part->filename != NULL || strcmp(part->name, "file") == 0;
     if (is_file)
         return begin_file(upload, part, err);
-    bool is_option = strcmp(part->name, "preset") == 0 || strcmp(part->name, "title") == 0;
+    bool is_option = strcmp(part->name, "title") == 0 || choices_has(part->name);
     upload->part = is_option ? GATEWAY_PART_FIELD : GATEWAY_PART_IGNORED;
     snprintf(upload->field_name, sizeof upload->field_name, "%s", is_option ? part->name : "");
     upload->field_size = 0;
@@ -77,32 +76,32 @@ static bool on_bytes(void *context, const void *bytes, size_t size, struct error
     return true;
 }
 
-static bool refuse_preset(struct gateway_upload *upload, struct error *err)
+// No choice has a NUL in it; a space is as wrong, and shows in the sentence.
+static void replace_nul(char *field, size_t size)
 {
-    SCOPED_BUF struct buf text;
-    buf_init(&text, sizeof err->text);
-    buf_append_text(&text, "There is no such preset. Choose one of: ");
-    const struct preset *preset;
-    for (size_t i = 0; (preset = preset_at(i)) != NULL; i++)
-        buf_printf(&text, "%s%s", i == 0 ? "" : ", ", preset->name);
-    buf_append_text(&text, ".");
-    return refuse(upload, 400, "unknown_preset", err, text.bytes);
+    for (char *nul; (nul = memchr(field, '\0', size)) != NULL;)
+        *nul = ' ';
 }
 
 static bool on_part_end(void *context, struct error *err)
 {
     struct gateway_upload *upload = context;
+    struct options *options = &upload->options;
+    struct error why;
     if (upload->part != GATEWAY_PART_FIELD)
         return true;
-    upload->field[upload->field_size] = '\0';
     if (strcmp(upload->field_name, "title") == 0) {
-        text_clean(upload->title, sizeof upload->title, upload->field, upload->field_size);
+        text_clean(options->title, sizeof options->title, upload->field, upload->field_size);
         return true;
     }
-    // A form sends an empty field where nothing was chosen.
-    upload->preset = preset_find(upload->field_size == 0 ? PRESET_DEFAULT : upload->field);
-    bool has_nul = strlen(upload->field) != upload->field_size;
-    return (upload->preset != NULL && !has_nul) || refuse_preset(upload, err);
+    if (upload->field_size == 0) // a form sends an empty field where nothing was chosen
+        return true;
+    replace_nul(upload->field, upload->field_size);
+    upload->field[upload->field_size] = '\0';
+    if (choices_set(&options->choices, upload->field_name, upload->field, &why))
+        return true;
+    bool is_preset = strcmp(upload->field_name, "preset") == 0;
+    return refuse(upload, 400, is_preset ? "unknown_preset" : "invalid_option", err, why.text);
 }
 
 struct http_multipart_events gateway_upload_events(struct gateway_upload *upload)
