@@ -362,6 +362,20 @@ static bool read_track_name(struct parser *parser, const struct box *udta)
     return true;
 }
 
+static bool read_chapter_ids(struct parser *parser, const struct box *box)
+{
+    unsigned char ids[4 * MEDIA_CHAPTER_TRACKS];
+    int64_t left = box->end - box->body;
+    size_t size = left < (int64_t)sizeof ids ? (size_t)left : sizeof ids;
+    if (box->type != MEDIA_FOURCC('c', 'h', 'a', 'p'))
+        return true;
+    if (!read_at(parser, ids, size, box->body))
+        return false;
+    for (size_t i = 0; i < size / 4; i++)
+        parser->track->chapter_ids[i] = big_endian_32(ids + 4 * i);
+    return true;
+}
+
 static bool visit_trak(struct parser *parser, const struct box *box)
 {
     unsigned char body[24];
@@ -376,6 +390,8 @@ static bool visit_trak(struct parser *parser, const struct box *box)
         return each_child(parser, box->body, box->end, visit_mdia);
     case MEDIA_FOURCC('e', 'd', 't', 's'):
         return each_child(parser, box->body, box->end, visit_edts);
+    case MEDIA_FOURCC('t', 'r', 'e', 'f'):
+        return each_child(parser, box->body, box->end, read_chapter_ids);
     case MEDIA_FOURCC('u', 'd', 't', 'a'):
         return read_track_name(parser, box);
     default:
@@ -408,11 +424,26 @@ static bool visit_mvex(struct parser *parser, const struct box *box)
     return true;
 }
 
+static void note_metadata(struct parser *parser, const struct box *box)
+{
+    for (unsigned i = 0; i < MEDIA_METADATA_PLACES; i++) {
+        int64_t *offset = &parser->out->metadata_offsets[i];
+        if (*offset == 0) {
+            *offset = box->start + 4;
+            return;
+        }
+    }
+}
+
 static bool visit_moov(struct parser *parser, const struct box *box)
 {
     switch (box->type) {
     case MEDIA_FOURCC('m', 'v', 'h', 'd'):
         return read_duration(parser, box, &parser->out->timescale, &parser->out->duration);
+    case MEDIA_FOURCC('u', 'd', 't', 'a'):
+    case MEDIA_FOURCC('m', 'e', 't', 'a'):
+        note_metadata(parser, box);
+        return true;
     case MEDIA_FOURCC('m', 'v', 'e', 'x'):
         parser->out->is_fragmented = true;
         return each_child(parser, box->body, box->end, visit_mvex);
@@ -444,6 +475,17 @@ static bool is_top_level(uint32_t type)
     return false;
 }
 
+static bool read_brand(struct parser *parser, const struct box *box)
+{
+    unsigned char brand[4];
+    if (box->end - box->body < (int64_t)sizeof brand)
+        return true;
+    if (!read_at(parser, brand, sizeof brand, box->body))
+        return false;
+    parser->out->brand = big_endian_32(brand);
+    return true;
+}
+
 static bool visit_top_level(struct parser *parser, const struct box *box)
 {
     if (box->end > parser->out->file_bytes) {
@@ -452,9 +494,13 @@ static bool visit_top_level(struct parser *parser, const struct box *box)
     }
     if (box->type == MEDIA_FOURCC('m', 'e', 't', 'a'))
         parser->is_picture = true;
+    if (box->type == MEDIA_FOURCC('f', 't', 'y', 'p') && !read_brand(parser, box))
+        return false;
     if (box->type != MEDIA_FOURCC('m', 'o', 'o', 'v') || parser->has_index)
         return true;
     parser->has_index = true;
+    parser->out->index_start = box->body;
+    parser->out->index_end = box->end;
     if (box->end - box->start > MEDIA_INDEX_BYTES)
         return media_fail(parser->why, "too_complex", NULL);
     return each_child(parser, box->body, box->end, visit_moov);

@@ -25,8 +25,9 @@ struct media_track {
     uint32_t format_count;
     int64_t formats_offset; // of the first sample entry in stsd
     int64_t formats_end;
-    char language[MEDIA_LANGUAGE_SIZE]; // of elng, else of mdhd; "": not known
-    char name[MEDIA_TRACK_NAME_SIZE];   // that somebody gave it; "": none
+    char language[MEDIA_LANGUAGE_SIZE];         // of elng, else of mdhd; "": not known
+    char name[MEDIA_TRACK_NAME_SIZE];           // that somebody gave it; "": none
+    uint32_t chapter_ids[MEDIA_CHAPTER_TRACKS]; // of tracks that hold its chapters; 0: none
     bool is_enabled;
     bool is_encrypted;
     uint32_t timescale;
@@ -52,6 +53,10 @@ struct media_fragment_defaults {
 
 struct media_boxes {
     int64_t file_bytes;
+    uint32_t brand;      // the major one; 0: none
+    int64_t index_start; // of what is in moov
+    int64_t index_end;
+    int64_t metadata_offsets[MEDIA_METADATA_PLACES]; // of the types of udta and meta; 0: no more
     uint32_t timescale;
     uint64_t duration;
     bool is_fragmented;

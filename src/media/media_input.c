@@ -16,7 +16,7 @@ struct patch {
     const char *bytes;
 };
 
-enum { PATCHES = MEDIA_TRACKS + 5 };
+enum { PATCHES = MEDIA_TRACKS + MEDIA_METADATA_PLACES + 5 };
 
 struct media_input {
     int fd;
@@ -153,6 +153,13 @@ static void hide_tracks(struct media_input *input, const struct media_boxes *box
             add_patch(input, boxes->tracks[i].type_offset, "free");
 }
 
+// Our own reader takes the texts, and a cover would be held in memory here.
+static void hide_metadata(struct media_input *input, const struct media_boxes *boxes)
+{
+    for (unsigned i = 0; i < MEDIA_METADATA_PLACES; i++)
+        add_patch(input, boxes->metadata_offsets[i], "free");
+}
+
 static void hide_table(struct media_input *input, const struct media_track *track)
 {
     static const char zero[4] = {0};
@@ -170,6 +177,7 @@ struct media_input *media_input_open(int fd, const struct media_boxes *boxes,
     struct media_input *input = alloc_zeroed(1, sizeof *input);
     *input = (struct media_input){.fd = fd, .file_bytes = boxes->file_bytes};
     hide_tracks(input, boxes, track);
+    hide_metadata(input, boxes);
     if (is_table_hidden)
         hide_table(input, track);
     if (prepare(input, why) && open_format(input, why))
@@ -211,9 +219,4 @@ int media_input_read(struct media_input *input, const AVStream *stream, AVPacket
             return result;
         av_packet_unref(out);
     }
-}
-
-const AVDictionary *media_input_tags(const struct media_input *input)
-{
-    return input->format->metadata;
 }

@@ -2,7 +2,8 @@
 // libavformat's mov demuxer, shut in: it reads one descriptor through our own callback, can open
 // nothing else, and sees one track only. The other tracks' boxes reach it under the type `free`,
 // so that a video's index is neither parsed nor held in memory. When we walk the sample table
-// ourselves it sees that track's table empty: then it only tells codec, configuration and tags.
+// ourselves it sees that track's table empty: then it only tells codec and configuration. Texts,
+// covers and chapters are hidden in the same way.
 
 #include "media/media_boxes.h"
 
@@ -21,5 +22,3 @@ AVStream *media_input_stream(struct media_input *input, uint32_t track_id);
 
 // The stream's next packet as av_read_frame gives it; the caller unrefs it.
 int media_input_read(struct media_input *input, const AVStream *stream, AVPacket *out);
-
-const AVDictionary *media_input_tags(const struct media_input *input);

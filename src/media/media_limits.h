@@ -6,6 +6,8 @@ enum {
     MEDIA_INDEX_BYTES = 64 * 1024 * 1024, // moov
     MEDIA_BOXES = 100000,                 // visited by our own parser
     MEDIA_TRACKS = 64,                    // seen by our own parser
+    MEDIA_METADATA_PLACES = 8,            // udta and meta in moov that are kept from libavformat
+    MEDIA_CHAPTER_TRACKS = 4,             // that one track may name
     MEDIA_EDITS = 4096,                   // of one track; libavformat repeats samples for each
     MEDIA_STREAMS = 16,                   // seen by libavformat
     MEDIA_PACKET_BYTES = 8 * 1024 * 1024,

@@ -43,11 +43,14 @@ struct media_chapter {
 struct media_metadata {
     int fd;                   // borrowed
     char *texts[MEDIA_TEXTS]; // UTF-8, never ""; NULL: the file does not say
+    char *itunes_priming;     // iTunes' comment for media_edits_parse_itunes; NULL: none
     struct media_cover cover;
     unsigned chapter_count;
     struct media_chapter *chapters; // by time, none empty or inside another
 };
 
+// Borrows the descriptor for as long as the metadata lives.
+void media_metadata_read(int fd, const struct media_boxes *boxes, struct media_metadata *out);
 void media_metadata_finish(struct media_metadata *metadata);
 
 // What is left when the sound is cut to this stretch, counted from its start; 0 is no end.

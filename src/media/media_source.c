@@ -2,7 +2,6 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "base/text.h"
 #include "media/media_boxes.h"
 #include "media/media_codecs.h"
 #include "media/media_edits.h"
@@ -13,7 +12,6 @@
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/avutil.h>
-#include <string.h>
 
 static const int64_t LONGEST_MS = INT64_MAX / 4;
 
@@ -66,6 +64,8 @@ static bool look_at_boxes(struct media_source *source, const struct media_select
     int64_t longest_ms = selection->max_duration_ms;
     if (longest_ms > 0 && media_source_duration_ms(source) > longest_ms)
         return media_fail(why, "too_long", NULL);
+    media_metadata_read(source->fd, &source->boxes, &source->metadata);
+    media_metadata_cut(&source->metadata, selection->start_ms, selection->end_ms);
     return media_boxes_check_offsets(source->fd, &source->boxes, source->track, why);
 }
 
@@ -99,11 +99,10 @@ static bool open_decoder(struct media_source *source, struct media_failure *why)
 // What is presented, when there is no edit list but iTunes' comment.
 static void apply_itunes_comment(struct media_source *source)
 {
-    const AVDictionaryEntry *comment =
-        av_dict_get(media_input_tags(source->input), "iTunSMPB", NULL, 0);
+    const char *comment = source->metadata.itunes_priming;
     bool counts_samples = (int)source->track->timescale == source->stream->codecpar->sample_rate;
     if (source->track->edits.count == 0 && comment != NULL && counts_samples)
-        media_edits_parse_itunes(comment->value, &source->presented);
+        media_edits_parse_itunes(comment, &source->presented);
 }
 
 static int pcm_frame_bytes(const AVCodecParameters *parameters)
@@ -111,24 +110,11 @@ static int pcm_frame_bytes(const AVCodecParameters *parameters)
     return av_get_bits_per_sample(parameters->codec_id) / 8 * parameters->ch_layout.nb_channels;
 }
 
-static void take_texts(struct media_source *source)
-{
-    for (int i = 0; i < MEDIA_TEXTS; i++) {
-        const AVDictionaryEntry *entry =
-            av_dict_get(media_input_tags(source->input), media_text_name(i), NULL, 0);
-        char text[MEDIA_TAG_BYTES] = "";
-        if (entry != NULL)
-            text_clean(text, sizeof text, entry->value, strlen(entry->value));
-        source->metadata.texts[i] = text[0] != '\0' ? alloc_text(text) : NULL;
-    }
-}
-
 static bool open_input(struct media_source *source, bool is_walkable, struct media_failure *why)
 {
     source->input = media_input_open(source->fd, &source->boxes, source->track, is_walkable, why);
     if (source->input == NULL)
         return false;
-    take_texts(source);
     source->stream = media_input_stream(source->input, source->track->id);
     if (source->stream == NULL)
         return media_fail(why, "no_audio", NULL);

@@ -443,7 +443,7 @@ def test_an_announced_length_beyond_all_sense_is_too_long(make, tmp_path):
                  60000)[-1].startswith("fail too_long ")
 
 
-def test_a_hundred_thousand_tags_are_too_complex(make, tmp_path):
+def test_a_hundred_thousand_tags_are_passed_over(make, tmp_path):
     path, _ = make("aac.mp4")
     zero = bytes(4)
     tags = b"".join(box(b"----", box(b"mean", zero, b"com"), box(b"name", zero, b"%08x" % i),
@@ -452,7 +452,7 @@ def test_a_hundred_thousand_tags_are_too_complex(make, tmp_path):
     udta = box(b"udta", box(b"meta", zero, handler, box(b"ilst", tags)))
     data = bytearray(path.read_bytes())
     (tmp_path / "tags.mp4").write_bytes(grow(data, (b"moov",), len(data), 0, udta))
-    assert child(tmp_path / "tags.mp4", tmp_path / "out.mp3")[-1].startswith("fail too_complex ")
+    assert child(tmp_path / "tags.mp4", tmp_path / "out.mp3")[-1].startswith("done ")
 
 
 def test_an_edit_list_that_presents_nothing_leaves_no_audio(make, tmp_path):
