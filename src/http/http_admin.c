@@ -103,10 +103,13 @@ static void answer_readyz(struct http_exchange *exchange)
             buf_printf(&text, "%s: %s\n", admin->checks[i].name, admin->results[i].err.text);
     pthread_mutex_unlock(&admin->lock);
     http_reply_header(exchange, "Cache-Control", "no-store");
-    if (text.size == 0)
-        http_reply_text(exchange, 200, "text/plain; charset=utf-8", "ok\n");
-    else
-        http_reply_text(exchange, 503, "text/plain; charset=utf-8", text.bytes);
+    int status = text.size == 0 ? 200 : 503;
+    if (status == 200)
+        buf_append_text(&text, "ok\n");
+    for (size_t i = 0; i < admin->count; i++)
+        if (admin->checks[i].remark != NULL)
+            buf_printf(&text, "%s\n", admin->checks[i].remark);
+    http_reply_text(exchange, status, "text/plain; charset=utf-8", text.bytes);
 }
 
 static void answer_metrics(struct http_exchange *exchange)

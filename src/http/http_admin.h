@@ -11,6 +11,7 @@ struct http_admin_check {
     // block for ever.
     bool (*check)(void *context, struct error *err);
     void *context;
+    const char *remark; // a line that readyz says beside `ok`; may be NULL
 };
 
 struct http_admin;

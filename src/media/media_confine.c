@@ -58,9 +58,19 @@ static void die_with(pid_t parent)
         _exit(1);
 }
 
+// LeakSanitizer starts a process that looks at this one when it ends: not from in here
+// (sanitizer/lsan_interface.h).
+static bool is_confined;
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+    return is_confined;
+}
+
 void media_confine_isolate(struct media_confinement *confinement)
 {
     pid_t parent = getppid();
+    is_confined = true;
     stop_being_root();
     if (media_confine_namespaces())
         confinement->layers |= 1u << CONFINEMENT_NAMESPACES;
@@ -86,15 +96,6 @@ static bool limit_ourselves(void)
            setrlimit(RLIMIT_NPROC, &none) == 0 && setrlimit(RLIMIT_NOFILE, &none) == 0;
 }
 
-// LeakSanitizer starts a process that looks at this one when it ends: not from in here
-// (sanitizer/lsan_interface.h).
-static bool is_confined;
-int __lsan_is_turned_off(void);
-int __lsan_is_turned_off(void)
-{
-    return is_confined;
-}
-
 bool media_confine_enter(struct media_confinement *confinement, struct media_failure *why)
 {
     if (limit_ourselves())
@@ -105,7 +106,6 @@ bool media_confine_enter(struct media_confinement *confinement, struct media_fai
         media_fail(why, "internal", "This process could not give up its privileges.");
     else if (media_confine_filter(why))
         confinement->layers |= 1u << CONFINEMENT_SECCOMP;
-    is_confined = (confinement->layers & 1u << CONFINEMENT_SECCOMP) != 0;
     return confinement_is_enough(confinement->layers);
 }
 

@@ -2,6 +2,7 @@
 // for the converter. It links no network or database library of ours.
 #include "media/media_child.h"
 #include "media/media_command.h"
+#include "media/media_self_test.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,8 @@ int main(int argument_count, char **arguments)
         return media_command_run(argument_count - 1, arguments + 1);
     if (strcmp(face, "child") == 0)
         return media_child_run(argument_count - 1, arguments + 1);
+    if (strcmp(face, "self-test") == 0)
+        return media_self_test_run(argument_count - 1, arguments + 1);
     if (strcmp(face, "--version") == 0) {
         printf("unreel-media %s\n", UNREEL_VERSION);
         return 0;

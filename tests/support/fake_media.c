@@ -81,6 +81,14 @@ static int crash(int number)
     return kill(getpid(), SIGKILL);
 }
 
+// As the kernel ends a process that makes a call which is not on its list.
+static int forbidden_call(int number)
+{
+    (void)number;
+    say("confined seccomp no_new_privs rlimits\n");
+    return kill(getpid(), SIGSYS);
+}
+
 static int mute(int number)
 {
     return number;
@@ -212,6 +220,7 @@ static const struct {
     {"no_audio", no_audio},
     {"full_disk", full_disk},
     {"crash", crash},
+    {"forbidden_call", forbidden_call},
     {"mute", mute},
     {"hang", hang},
     {"wait_for_lock", wait_for_lock},

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "protocol/confinement.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -120,6 +121,17 @@ static void a_child_killed_by_a_signal_has_crashed_whatever_it_said(void **state
     struct converter_child_verdict verdict = run(usual(), "crash");
     assert_int_equal(verdict.end, CHILD_CRASHED);
     assert_string_equal(verdict.detail, "the media program was killed by signal 9");
+}
+
+static void a_forbidden_system_call_is_told_apart(void **state)
+{
+    (void)state;
+    struct converter_child_verdict verdict = run(usual(), "forbidden_call");
+    assert_int_equal(verdict.end, CHILD_CRASHED);
+    assert_true(verdict.is_forbidden_call);
+    assert_non_null(strstr(verdict.detail, "forbidden system call"));
+    assert_true(confinement_is_enough(verdict.layers));
+    assert_false(run(usual(), "crash").is_forbidden_call);
 }
 
 static void a_child_that_ends_without_a_word_has_crashed(void **state)
@@ -243,6 +255,8 @@ static void the_table_of_verdicts(void **state)
         {MEDIA_PROGRESS, "", WELL, false, false, false, CHILD_CRASHED},
         {MEDIA_PROGRESS, "", NOT_RUN, false, false, false, CHILD_TRANSIENT},
         {MEDIA_PROGRESS, "", XCPU, false, false, false, CHILD_FAILED},
+        {MEDIA_CONFINED, "", WELL, false, false, false, CHILD_CRASHED},
+        {MEDIA_CONFINED, "", XCPU, false, false, false, CHILD_FAILED},
         {MEDIA_MALFORMED, "", WELL, false, false, false, CHILD_CRASHED},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -271,6 +285,7 @@ int main(void)
         cmocka_unit_test(a_permanent_failure_is_told_in_our_words),
         cmocka_unit_test(a_full_disk_is_worth_another_try),
         cmocka_unit_test(a_child_killed_by_a_signal_has_crashed_whatever_it_said),
+        cmocka_unit_test(a_forbidden_system_call_is_told_apart),
         cmocka_unit_test(a_child_that_ends_without_a_word_has_crashed),
         cmocka_unit_test(a_program_that_is_not_there_is_worth_another_try),
         cmocka_unit_test(a_hanging_child_is_killed_at_the_deadline),

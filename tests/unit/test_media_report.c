@@ -1,5 +1,7 @@
 #include "protocol/media_report.h"
 
+#include "protocol/confinement.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -57,6 +59,24 @@ static void done_carries_what_was_measured(void **state)
     report = parse("done duration_ms=5 gain_centi_db=x loudness_centi_lufs= gain_centi_dbs=1\n");
     assert_int_equal(report.kind, MEDIA_DONE);
     assert_false(report.has_loudness || report.has_gain);
+}
+
+static void the_layers_of_the_confinement_are_read_back(void **state)
+{
+    (void)state;
+    char line[512];
+    for (unsigned layers = 0; layers < 1u << CONFINEMENT_LAYERS; layers++) {
+        struct media_report report = {.kind = MEDIA_CONFINED, .layers = layers};
+        assert_true(media_report_format(&report, line, sizeof line) > 0);
+        assert_int_equal(parse(line).kind, MEDIA_CONFINED);
+        assert_int_equal(parse(line).layers, layers);
+    }
+    assert_int_equal(parse("confined seccomp prison\n").kind, MEDIA_MALFORMED);
+    assert_int_equal(parse("confined \n").kind, MEDIA_MALFORMED);
+    unsigned required =
+        1u << CONFINEMENT_SECCOMP | 1u << CONFINEMENT_NO_PRIVILEGE | 1u << CONFINEMENT_RLIMITS;
+    assert_true(confinement_is_enough(required));
+    assert_false(confinement_is_enough(~(1u << CONFINEMENT_SECCOMP)));
 }
 
 static void done_may_carry_words_of_a_later_version(void **state)
@@ -155,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(done_carries_what_was_measured),
+        cmocka_unit_test(the_layers_of_the_confinement_are_read_back),
         cmocka_unit_test(done_may_carry_words_of_a_later_version),
         cmocka_unit_test(a_malformed_line_is_malformed),
         cmocka_unit_test(a_line_over_the_limit_is_malformed),

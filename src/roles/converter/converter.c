@@ -3,6 +3,8 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "protocol/confinement.h"
+#include "roles/converter/converter_confinement.h"
 #include "roles/converter/converter_job.h"
 #include "roles/converter/converter_machine.h"
 #include "roles/crew/crew.h"
@@ -13,10 +15,6 @@
 
 enum { PROGRAM_SIZE = 1024 };
 
-// Of the child's address space; what is really used is a tenth of it.
-static const int64_t memory_base_bytes = 512LL * 1024 * 1024;
-static const int64_t memory_core_bytes = 64LL * 1024 * 1024;
-
 struct converter {
     struct converter_settings settings;
     struct converter_job job; // the worker thread's
@@ -24,25 +22,9 @@ struct converter {
     struct crew *crew;
     char program[PROGRAM_SIZE];
     char worker[64];
+    char remark[CONVERTER_REMARK_SIZE];
     struct blobs *check_blobs; // the admin port's thread's
 };
-
-// A sanitizer reserves terabytes of address space for itself.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IS_SANITIZED 1
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED 0
-#endif
-
-static int64_t child_memory_bytes(int cores)
-{
-    return IS_SANITIZED ? 0 : memory_base_bytes + cores * memory_core_bytes;
-}
 
 // ---- the duty ----
 
@@ -108,7 +90,8 @@ static bool fill(struct converter *converter, const struct config *config, struc
         .program = converter->program,
         .worker = converter->worker,
         .cores = cores,
-        .memory_bytes = child_memory_bytes(cores),
+        .is_best_effort = strcmp(config->confinement, "best-effort") == 0,
+        .memory_bytes = confinement_memory_bytes(cores),
         .timeout_ms = config->job_timeout_ms,
         .max_duration_ms = config->max_duration_ms,
         .retention_ms = config->retention_ms,
@@ -139,6 +122,11 @@ static bool start(const struct config *config, void **out_state, struct error *e
     converter->job.hints = hints_start(config->queue, err);
     if (converter->job.hints == NULL)
         goto fail;
+    if (!converter_confinement_check(converter->program, converter->settings.scratch_directory,
+                                     converter->settings.is_best_effort, converter->remark, err)) {
+        error_prefix(err, "the media program cannot be confined here");
+        goto fail;
+    }
     if (!converter_job_check_program(&converter->job, err)) {
         error_prefix(err, "the media program does not work here");
         goto fail;
@@ -173,8 +161,10 @@ static size_t checks(void *state, struct http_admin_check *out, size_t limit)
     struct converter *converter = state;
     size_t count = crew_checks(converter->crew, out, limit);
     if (count < limit)
-        out[count++] =
-            (struct http_admin_check){.name = "blobs", .check = check_blobs, .context = converter};
+        out[count++] = (struct http_admin_check){.name = "blobs",
+                                                 .check = check_blobs,
+                                                 .context = converter,
+                                                 .remark = converter->remark};
     return count;
 }
 

@@ -64,7 +64,13 @@ static void judge_late(struct converter_child_verdict *out)
 static void judge_crash(const struct converter_child_facts *facts,
                         struct converter_child_verdict *out)
 {
-    if (WIFSIGNALED(facts->wait_status) && !facts->is_noisy)
+    out->is_forbidden_call =
+        WIFSIGNALED(facts->wait_status) && WTERMSIG(facts->wait_status) == SIGSYS;
+    if (out->is_forbidden_call)
+        snprintf(out->detail, sizeof out->detail,
+                 "the media program was killed for a forbidden system call: the file may have "
+                 "taken it over");
+    else if (WIFSIGNALED(facts->wait_status) && !facts->is_noisy)
         snprintf(out->detail, sizeof out->detail, "the media program was killed by signal %d",
                  WTERMSIG(facts->wait_status));
     else if (facts->is_noisy)
@@ -91,7 +97,7 @@ static void judge_report(const struct media_report *report, struct converter_chi
 void converter_child_judge(const struct converter_child_facts *facts,
                            struct converter_child_verdict *out)
 {
-    *out = (struct converter_child_verdict){.end = CHILD_TRANSIENT};
+    *out = (struct converter_child_verdict){.end = CHILD_TRANSIENT, .layers = facts->layers};
     if (!facts->is_started) {
         snprintf(out->detail, sizeof out->detail, "the media program could not be started");
         return;
@@ -207,6 +213,7 @@ struct reading {
     struct converter_child_facts *facts;
     char line[LINE_SIZE];
     size_t line_size;
+    bool is_first_line;
     bool is_line_too_long;
     size_t total_bytes;
 };
@@ -219,6 +226,9 @@ static void end_line(struct reading *reading)
     reading->line_size = 0;
     reading->is_line_too_long = false;
     reading->facts->last_report = report;
+    if (report.kind == MEDIA_CONFINED && reading->is_first_line)
+        reading->facts->layers = report.layers;
+    reading->is_first_line = false;
     if (report.kind == MEDIA_PROGRESS && reading->child->progress != NULL)
         reading->child->progress(reading->child->context, report.progress_permille);
 }
@@ -298,7 +308,8 @@ void converter_child_run(const struct converter_child *child, struct converter_c
     SCOPED_FD int pid_fd = pid > 0 ? pidfd_open(pid, 0) : -1;
     if (pid > 0 && pid_fd >= 0) {
         fcntl(report_fd, F_SETFL, O_NONBLOCK);
-        struct reading reading = {.child = child, .report_fd = report_fd, .facts = &facts};
+        struct reading reading = {
+            .child = child, .report_fd = report_fd, .facts = &facts, .is_first_line = true};
         watch(&reading, pid_fd);
         if (reading.line_size > 0)
             facts.last_report.kind = MEDIA_MALFORMED;

@@ -33,7 +33,9 @@ enum converter_child_end {
 
 struct converter_child_verdict {
     enum converter_child_end end;
-    int64_t duration_ms; // DONE: what it claims
+    int64_t duration_ms;    // DONE: what it claims
+    unsigned layers;        // what it says that confines it: protocol/confinement.h
+    bool is_forbidden_call; // CRASHED: by a system call that no file has a need for
     char code[MEDIA_CODE_SIZE];
     char detail[MEDIA_DETAIL_SIZE];
 };
@@ -48,6 +50,7 @@ struct converter_child_facts {
     bool is_cancelled;
     bool is_late;                    // the deadline passed
     bool is_noisy;                   // more report than any honest child writes
+    unsigned layers;                 // of its first line
     int wait_status;                 // of waitpid(2)
     struct media_report last_report; // MEDIA_PROGRESS where there was none
 };

@@ -167,6 +167,8 @@ static void set_arguments(const struct converter_settings *settings, const struc
         snprintf(out->choices[i], sizeof out->choices[i], "--%s=%s", choice->name, text);
         out->list[count++] = out->choices[i];
     }
+    if (settings->is_best_effort)
+        out->list[count++] = "--best-effort";
     out->list[count] = NULL;
 }
 
@@ -230,6 +232,7 @@ static bool take_verdict(struct converter_job *job, const struct converter_child
         return false;
     case CHILD_CRASHED:
         metrics_add("unreel_child_crashes_total", "", 1);
+        metrics_add("unreel_child_forbidden_calls_total", "", verdict->is_forbidden_call);
         out->kind = OUTCOME_CRASHED;
         error_set(&out->reason, ERROR_INTERNAL, "%s", verdict->detail);
         return false;

@@ -15,6 +15,7 @@ struct converter_settings { // read-only once the role has started
     const char *program; // path of the media program
     const char *worker;  // this process's name in the rows
     int cores;
+    bool is_best_effort;  // converts where the child cannot be confined
     int64_t memory_bytes; // of the child's address space; 0 for no limit
     int64_t timeout_ms;
     int64_t max_duration_ms;
