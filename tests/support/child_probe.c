@@ -1,6 +1,5 @@
 // The converter's side of a conversion for files that come in by standard input: many of them, each
-// through a child of its own, for tests/fuzz/campaign. Usage: child-probe PROGRAM SCRATCH
-// MEMORY_BYTES
+// through a child of its own, for tests/fuzz/campaign. Usage: child-probe PROGRAM SCRATCH CORES
 //
 //   SIZE ARGUMENT…      words with a space between them; then so many bytes, the file
 //
@@ -15,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "mp3/mp3_frames.h"
+#include "protocol/confinement.h"
 #include "roles/converter/converter_child.h"
 
 #include <assert.h>
@@ -30,7 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// Tighter than the converter's: these files are short.
+// Tighter than the converter's but for the memory: these files are short.
 enum {
     WORDS_LIMIT = 32,
     FILE_LIMIT_BYTES = 64 * 1024 * 1024,
@@ -131,12 +131,12 @@ static void convert(size_t size)
 int main(int count, char **arguments)
 {
     if (count != 4) {
-        fprintf(stderr, "usage: child-probe PROGRAM SCRATCH MEMORY_BYTES\n");
+        fprintf(stderr, "usage: child-probe PROGRAM SCRATCH CORES\n");
         return 2;
     }
     child.program = arguments[1];
     scratch = arguments[2];
-    child.memory_bytes = strtoll(arguments[3], NULL, 10);
+    child.memory_bytes = confinement_memory_bytes((int)strtol(arguments[3], NULL, 10));
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     char line[4096];
     while (fgets(line, sizeof line, stdin) != NULL) {
