@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         memcpy(copy + half, copy, half < 4 ? half : 4);
         put_headers_right(copy + half, half);
     }
-    size_t piece = (bytes[0] & 0x40) == 0 ? sizeof copy : 1 + (bytes[0] & 7);
+    size_t piece = (bytes[0] & 0x40) == 0 ? sizeof copy : 1u + (bytes[0] & 7u);
     SCOPED(media_frames_destroy) struct media_frames *left = split(copy, half, piece);
     SCOPED(media_frames_destroy) struct media_frames *right = split(copy + half, half, piece);
     const struct media_frame *taken[2 * FRAMES_LIMIT + 1];

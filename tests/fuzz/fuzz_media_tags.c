@@ -3,8 +3,7 @@
 
 #include "base/buf.h"
 #include "fuzz_file.h"
-#include "media/media_confine.h"
-#include "media/media_source.h"
+#include "media/media_cover.h"
 #include "media/media_tags.h"
 
 #include <assert.h>
@@ -86,26 +85,35 @@ static void check_frames(const char *at, const char *end)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+static void check_tag(const struct media_metadata *metadata, const char *title)
 {
-    struct media_failure why = {0};
-    const struct media_selection all = {.max_duration_ms = 0};
-    media_confine_prepare();
-    SCOPED(media_source_close)
-    struct media_source *source = media_source_open(fuzz_file(bytes, size), &all, &why);
-    if (source == NULL) {
-        fuzz_expect_blame(&why);
-        return 0;
-    }
-    char title[64] = "";
-    memcpy(title, bytes, size < sizeof title - 1 ? size : sizeof title - 1);
     SCOPED_BUF struct buf tag;
     buf_init(&tag, MEDIA_TAGS_BYTES);
-    media_tags_write(media_source_metadata(source), title, &tag);
+    media_tags_write(metadata, title, &tag);
     if (tag.size == 0)
-        return 0;
+        return;
     assert(tag.size > HEADER_BYTES && memcmp(tag.bytes, "ID3\3\0\0", 6) == 0);
     assert(number_of(tag.bytes + 6, 7) == tag.size - HEADER_BYTES);
     check_frames(tag.bytes + HEADER_BYTES, tag.bytes + tag.size);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    static struct media_boxes boxes;
+    struct media_failure why = {0};
+    struct media_metadata metadata = {.fd = -1};
+    int fd = fuzz_file(bytes, size);
+    if (!media_boxes_read(fd, &boxes, &why))
+        return 0;
+    char title[64] = "";
+    memcpy(title, bytes, size < sizeof title - 1 ? size : sizeof title - 1);
+    media_metadata_read(fd, &boxes, &metadata);
+    check_tag(&metadata, title);
+    unsigned width, height;
+    if (metadata.cover.mime != NULL)
+        media_cover_measure(fd, &metadata.cover, &width, &height);
+    media_metadata_cut(&metadata, 100, 400);
+    check_tag(&metadata, NULL);
+    media_metadata_finish(&metadata);
     return 0;
 }
