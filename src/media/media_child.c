@@ -2,11 +2,9 @@
 
 #include "base/text.h"
 #include "media/media_confine.h"
-#include "media/media_convert.h"
-#include "media/media_encode.h"
 #include "media/media_guard.h"
 #include "media/media_options.h"
-#include "media/media_progress.h"
+#include "media/media_work.h"
 
 struct arguments {
     struct choices choices;
@@ -52,59 +50,22 @@ static bool parse_arguments(int argument_count, char **arguments, struct argumen
     return optind == argument_count && choices_check(&out->choices, &ignored);
 }
 
-struct child {
-    struct arguments arguments;
-    struct media_encoder *encoder;
-};
-
-static bool begin(void *context, struct media_failure *why)
-{
-    struct child *child = context;
-    child->encoder = media_encoder_create((int)child->arguments.cores, why);
-    return child->encoder != NULL;
-}
-
-static bool work(void *context, struct media_report *out_done, struct media_failure *why)
-{
-    struct child *child = context;
-    struct media_progress progress = {
-        .fd = MEDIA_REPORT_FD, .form = MEDIA_PROGRESS_LINES, .last_permille = -1};
-    const struct media_job job = {.source_fd = MEDIA_SOURCE_FD,
-                                  .output_fd = MEDIA_OUTPUT_FD,
-                                  .choices = &child->arguments.choices,
-                                  .title = child->arguments.title,
-                                  .max_duration_ms = child->arguments.max_duration_ms,
-                                  .encoder = child->encoder,
-                                  .report = media_progress_report,
-                                  .context = &progress};
-    struct media_result result;
-    if (!media_convert(&job, &result, why))
-        return false;
-    media_convert_report(&job, &result, out_done);
-    return true;
-}
-
-static void end(void *context)
-{
-    struct child *child = context;
-    media_encoder_close(child->encoder);
-}
-
 int media_child_run(int argument_count, char **arguments)
 {
-    struct child child = {0};
+    struct arguments parsed;
     media_confine_prepare();
-    if (!parse_arguments(argument_count, arguments, &child.arguments)) {
+    if (!parse_arguments(argument_count, arguments, &parsed)) {
         media_guard_report(
             &(struct media_report){.kind = MEDIA_FAIL,
                                    .code = "internal",
                                    .detail = "The media child was started with wrong arguments."});
         return 2;
     }
-    return media_guard_work(&(struct media_task){.begin = begin,
-                                                 .work = work,
-                                                 .end = end,
-                                                 .context = &child,
-                                                 .threads = (int)child.arguments.cores,
-                                                 .is_best_effort = child.arguments.is_best_effort});
+    struct media_work work = {.choices = &parsed.choices,
+                              .title = parsed.title,
+                              .max_duration_ms = parsed.max_duration_ms,
+                              .threads = (int)parsed.cores};
+    struct media_task task = media_work_task(&work);
+    task.is_best_effort = parsed.is_best_effort;
+    return media_guard_work(&task);
 }

@@ -6,13 +6,14 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "media/media_confine.h"
-#include "media/media_convert.h"
-#include "media/media_encode.h"
+#include "media/media_guard.h"
 #include "media/media_options.h"
 #include "media/media_progress.h"
+#include "media/media_work.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -219,34 +220,65 @@ static bool is_same_file(int fd, const char *path)
            one.st_ino == other.st_ino;
 }
 
-static int convert(const struct command_line *line, struct media_encoder *encoder, int input,
-                   int output)
+// One for each processor that we may use. More than this many would want more memory than time.
+static int thread_count(void)
+{
+    enum { MOST_THREADS = 16 };
+    cpu_set_t usable;
+    int count = sched_getaffinity(0, sizeof usable, &usable) == 0 ? CPU_COUNT(&usable) : 1;
+    return count < 1 ? 1 : count < MOST_THREADS ? count : MOST_THREADS;
+}
+
+static void draw(void *context, int permille)
+{
+    (void)media_progress_report(context, permille); // who stops us is seen by the guard
+}
+
+// What somebody who asked for a loudness should know.
+static void explain_loudness(const struct command_line *line, const struct media_report *done)
+{
+    char text[96];
+    int64_t reached_centi_lufs = done->loudness_centi_lufs + done->gain_centi_db;
+    if (line->is_quiet || !line->choices.has_loudness)
+        return;
+    if (!done->has_loudness)
+        complain(DONE, line->input, "no loudness can be measured in this; left as it is");
+    else if (reached_centi_lufs < line->choices.loudness_centi_lufs - 10) {
+        snprintf(text, sizeof text, "its peaks allow no more than %.1f LUFS",
+                 (double)reached_centi_lufs / 100);
+        complain(DONE, line->input, text);
+    }
+}
+
+static int convert(const struct command_line *line, int input, int output)
 {
     struct media_progress progress = {.fd = STDERR_FILENO, .last_permille = -1};
     if (!line->is_quiet && isatty(STDERR_FILENO))
         progress.form = MEDIA_PROGRESS_BAR;
-    const struct media_job job = {.source_fd = input,
-                                  .output_fd = output,
-                                  .choices = &line->choices,
-                                  .title = line->title,
-                                  .encoder = encoder,
-                                  .report = media_progress_report,
-                                  .context = &progress};
-    struct media_result result;
+    struct media_work work = {
+        .choices = &line->choices, .title = line->title, .threads = thread_count()};
+    const struct media_guard guard = {.task = media_work_task(&work),
+                                      .source_fd = input,
+                                      .output_fd = output,
+                                      .progress = draw,
+                                      .progress_context = &progress};
+    struct media_report done;
     struct media_failure why;
-    bool is_done = media_convert(&job, &result, &why);
+    bool is_done = media_guard_run(&guard, &done, &why);
     media_progress_clear(&progress);
-    return is_done ? DONE : complain(NOT_CONVERTED, line->input, why.detail);
+    if (!is_done)
+        return complain(NOT_CONVERTED, line->input, why.detail);
+    explain_loudness(line, &done);
+    return DONE;
 }
 
-static int convert_to_standard_output(const struct command_line *line,
-                                      struct media_encoder *encoder, int input)
+static int convert_to_standard_output(const struct command_line *line, int input)
 {
     struct error err;
     SCOPED_FD int spool = open_spool(&err);
     if (spool < 0)
         return complain(NOT_CONVERTED, "standard output", err.text);
-    int status = convert(line, encoder, input, spool);
+    int status = convert(line, input, spool);
     if (status != DONE)
         return status;
     if (lseek(spool, 0, SEEK_SET) != 0 || !copy_all(spool, STDOUT_FILENO, &err))
@@ -256,8 +288,7 @@ static int convert_to_standard_output(const struct command_line *line,
 
 // The MP3 grows under another name in the same folder; `path` has the old file or the whole new
 // one at every moment.
-static int convert_to_file(const struct command_line *line, struct media_encoder *encoder,
-                           int input, const char *path)
+static int convert_to_file(const struct command_line *line, int input, const char *path)
 {
     char token[TOKEN_SIZE];
     token_new(token);
@@ -265,7 +296,7 @@ static int convert_to_file(const struct command_line *line, struct media_encoder
     SCOPED_FD int output = open(unfinished, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (output < 0)
         return complain(NOT_CONVERTED, path, strerrordesc_np(errno));
-    int status = convert(line, encoder, input, output);
+    int status = convert(line, input, output);
     if (status == DONE && fsync(output) != 0)
         status = complain(NOT_CONVERTED, path, strerrordesc_np(errno));
     if (status == DONE && rename(unfinished, path) != 0)
@@ -300,14 +331,8 @@ int media_command_run(int argument_count, char **arguments)
     SCOPED_FD int input = open_input(line.input, &err);
     if (input < 0)
         return complain(NOT_CONVERTED, line.input, err.text);
-    struct media_failure why;
-    SCOPED(media_encoder_close) struct media_encoder *encoder = media_encoder_create(1, &why);
-    if (encoder == NULL)
-        return complain(NOT_CONVERTED, line.input, why.detail);
-    if (!media_confine_no_privilege())
-        return complain(NOT_CONVERTED, line.input, "this process could not confine itself");
     if (line.output != NULL && is_dash(line.output))
-        return convert_to_standard_output(&line, encoder, input);
+        return convert_to_standard_output(&line, input);
     SCOPED(free)
     char *path = line.output != NULL ? alloc_text(line.output) : default_output(line.input);
     if (is_same_file(input, path))
@@ -316,5 +341,5 @@ int media_command_run(int argument_count, char **arguments)
         return complain(USAGE, path, "is a folder; name the MP3 too");
     if (!line.is_forced && access(path, F_OK) == 0)
         return complain(USAGE, path, "is already there (--force replaces it)");
-    return convert_to_file(&line, encoder, input, path);
+    return convert_to_file(&line, input, path);
 }

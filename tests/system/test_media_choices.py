@@ -1,12 +1,14 @@
 """What can be chosen for one MP3, by the media engine itself: what ffmpeg says of the result."""
+import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from media import ffmpeg
-from service import BUILD
+from media import ffmpeg, long_noise
+from service import BUILD, children_of, is_zombie, wait_until
 
 
 def run(*arguments) -> subprocess.CompletedProcess:
@@ -14,10 +16,12 @@ def run(*arguments) -> subprocess.CompletedProcess:
                           timeout=120, text=True)
 
 
-def convert(path: Path, *options) -> Path:
+def convert(path: Path, *options, said: str = "") -> Path:
+    """`said`: what stands behind the file's name on standard error."""
     out = path.with_suffix(".mp3")
     done = run("convert", path, out, "--force", *options)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert re.fullmatch(f"unreel: {path}: {said}\n" if said else "", done.stderr), done.stderr
     return out
 
 
@@ -78,7 +82,9 @@ def test_peaks_limit_the_gain_and_nothing_is_compressed(tmp_path):
     ffmpeg("-f", "lavfi", "-i", "aevalsrc='0.01*sin(2*PI*400*t)+if(lt(mod(t,2),0.002),"
            "0.7*sin(2*PI*1000*t),0)':s=48000:d=6", "-ac", "2", "-c:a", "alac", source)
     before, peak_before = loudness(source)
-    after, peak_after = loudness(convert(source, "--loudness", "-16", "--preset", "cbr320"))
+    after, peak_after = loudness(convert(
+        source, "--loudness", "-16", "--preset", "cbr320",
+        said=r"its peaks allow no more than -\d\d\.\d LUFS"))
     assert after < -20
     assert peak_after == pytest.approx(-1, abs=0.5)
     assert after - before == pytest.approx(peak_after - peak_before, abs=0.5)
@@ -89,7 +95,9 @@ def test_where_no_loudness_can_be_measured_nothing_is_changed(tmp_path, source):
     path = tmp_path / "source.m4a"
     ffmpeg("-f", "lavfi", "-i", source, "-ac", "2", "-c:a", "alac", path)
     plain = convert(path).read_bytes()
-    assert convert(path, "--loudness", "-16").read_bytes() == plain
+    said = "no loudness can be measured in this; left as it is"
+    assert convert(path, "--loudness", "-16", said=said).read_bytes() == plain
+    assert convert(path, "--loudness", "-16", "--quiet").read_bytes() == plain
 
 
 def test_the_child_reports_what_it_measured(tmp_path):
@@ -104,3 +112,45 @@ def test_the_child_reports_what_it_measured(tmp_path):
     assert int(words["gain_centi_db"]) == pytest.approx(-3000 - lufs * 100, abs=15)
     progress = [int(line.split()[1]) for line in done.stderr.splitlines()[1:-1]]
     assert progress == sorted(progress)
+
+
+# ---- the command and its child ----
+
+@pytest.fixture
+def going_on(tmp_path):
+    """A conversion that has begun, and its child; its output stands in a folder of its own."""
+    source = long_noise(tmp_path / "long.m4a", 3600)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    process = subprocess.Popen(
+        [BUILD / "unreel-media", "convert", source, folder / "a.mp3", "--loudness", "-16"],
+        stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait_until(lambda: children_of(process.pid) and list(folder.iterdir()), what="the child")
+    yield process, children_of(process.pid)[0], folder
+    process.kill()
+    process.wait()
+
+
+def test_an_interrupted_command_leaves_nothing_behind(going_on):
+    process, child, folder = going_on
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and said.endswith("The conversion was stopped.\n")
+    assert list(folder.iterdir()) == []
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_child_that_dies_is_a_failure_of_the_file(going_on):
+    process, child, folder = going_on
+    os.kill(child, signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said.endswith("This file is damaged in a way that makes the decoder fail.\n")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_child_does_not_outlive_its_command(going_on):
+    process, child, _ = going_on
+    process.kill()
+    wait_until(lambda: not Path(f"/proc/{child}").exists() or is_zombie(child),
+               what="the child's end")
