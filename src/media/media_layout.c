@@ -131,16 +131,15 @@ static bool choose_bitrate(struct media_layout *layout, const struct media_frame
     return true;
 }
 
-// The oldest free bytes that no later frame may use become stuffing.
-static void bound_reservoir(struct media_layout *layout, const struct mp3_frame *shape)
+// The most that a frame may leave to the next one.
+static size_t most_left(const struct mp3_frame *shape)
 {
     size_t most = (size_t)mp3_side_info_farthest(shape);
     size_t size = (size_t)shape->size_bytes;
     size_t held = GRANULE_BYTES * (shape->version == 10 ? 2 : 1);
     if (most + size > held)
         most = held > size ? held - size : 0;
-    if (layout->reservoir > most)
-        fill(layout, NULL, layout->reservoir - most);
+    return most;
 }
 
 bool media_layout_add(struct media_layout *layout, const struct media_frame *frame,
@@ -164,8 +163,20 @@ bool media_layout_add(struct media_layout *layout, const struct media_frame *fra
     layout->reservoir += size - frame->overhead_size;
     layout->frames++;
     fill(layout, frame->bytes + frame->overhead_size, frame->main_size);
-    bound_reservoir(layout, &shape);
+    size_t most = most_left(&shape);
+    if (layout->reservoir > most)
+        fill(layout, NULL, layout->reservoir - most); // no later frame may use these bytes
     return write_full(layout, false, why);
+}
+
+int media_layout_left_by(const struct media_frame *frame)
+{
+    struct mp3_frame shape;
+    bool is_valid = mp3_frame_parse(frame->bytes, &shape);
+    assert(is_valid);
+    int left = frame->main_data_begin + shape.size_bytes - frame->overhead_size - frame->main_size;
+    int most = (int)most_left(&shape);
+    return left < most ? left : most;
 }
 
 bool media_layout_finish(struct media_layout *layout, struct media_failure *why)

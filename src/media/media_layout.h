@@ -36,6 +36,10 @@ int media_layout_reservoir(const struct media_layout *layout);
 bool media_layout_add(struct media_layout *layout, const struct media_frame *frame,
                       struct media_failure *why);
 
+// What is left at least behind a frame whose reservoir was never smaller than its encoder counted
+// on: where two encoders' frames can meet is known from it before anything is laid.
+int media_layout_left_by(const struct media_frame *frame);
+
 // Writes the frames that still had room; nothing can be added after.
 bool media_layout_finish(struct media_layout *layout, struct media_failure *why);
 

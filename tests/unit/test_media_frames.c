@@ -189,6 +189,69 @@ static void damage_is_a_failure_that_names_the_frame(void **state)
     assert_broken(at, bytes.size, "frame 0 has damaged side information");
 }
 
+enum { FRAME_BYTES = 417, OVERHEAD = 36, ROOM = FRAME_BYTES - OVERHEAD };
+
+// A frame at 128 kbit/s with so much main data, whose bytes are all `fill`.
+static void put_frame(unsigned char *at, int begin, int bits, unsigned char fill)
+{
+    memset(at, 0, OVERHEAD);
+    memset(at + OVERHEAD, fill, ROOM);
+    memcpy(at, "\xff\xfb\x90\x64", 4);
+    at[4] = (unsigned char)(begin >> 1);
+    at[5] = (unsigned char)(begin << 7);
+    at[6] = (unsigned char)(bits >> 8);
+    at[7] = (unsigned char)bits;
+}
+
+static void data_is_gathered_from_where_it_begins(void **state)
+{
+    (void)state;
+    unsigned char bytes[3 * FRAME_BYTES];
+    put_frame(bytes, 0, 8, 0x11);
+    put_frame(bytes + FRAME_BYTES, 380, 100 * 8, 0x22); // all that the first left
+    put_frame(bytes + 2 * FRAME_BYTES, 100, 103 * 8, 0x33);
+    SCOPED(media_frames_destroy) struct media_frames *frames = media_frames_create(10);
+    struct media_failure why;
+    assert_true(add(frames, bytes, sizeof bytes, &why));
+    static const int sizes[] = {1, 100, 103};
+    for (int n = 0; n < 3; n++)
+        assert_int_equal(media_frames_at(frames, n)->main_size, sizes[n]);
+    const unsigned char *second = media_frames_at(frames, 1)->bytes + OVERHEAD;
+    const unsigned char *third = media_frames_at(frames, 2)->bytes + OVERHEAD;
+    assert_true(second[0] == 0x11 && second[99] == 0x11);
+    assert_true(third[0] == 0x22 && third[99] == 0x22 && third[100] == 0x33 && third[102] == 0x33);
+}
+
+// What lies in front of a frame's data is lost when it does not begin there.
+static void data_inside_that_of_the_frame_before_is_refused(void **state)
+{
+    (void)state;
+    unsigned char bytes[3 * FRAME_BYTES];
+    put_frame(bytes, 0, 8, 0);
+    put_frame(bytes + FRAME_BYTES, 100, 200 * 8, 0); // of its own room 281 bytes are left
+    put_frame(bytes + 2 * FRAME_BYTES, 281, 8, 0);
+    SCOPED(media_frames_destroy) struct media_frames *frames = media_frames_create(10);
+    struct media_failure why;
+    assert_true(add(frames, bytes, sizeof bytes, &why));
+    put_frame(bytes + 2 * FRAME_BYTES, 282, 8, 0);
+    assert_broken(bytes, sizeof bytes, "frame 2 uses data of an earlier one");
+}
+
+static void bits_behind_the_data_do_not_count(void **state)
+{
+    (void)state;
+    unsigned char bytes[FRAME_BYTES], others[FRAME_BYTES];
+    put_frame(bytes, 0, 13, 0xff);
+    put_frame(others, 0, 13, 0xff);
+    others[OVERHEAD + 1] = 0xf8;
+    SCOPED(media_frames_destroy) struct media_frames *one = media_frames_create(1);
+    SCOPED(media_frames_destroy) struct media_frames *other = media_frames_create(1);
+    struct media_failure why;
+    assert_true(add(one, bytes, sizeof bytes, &why) && add(other, others, sizeof others, &why));
+    assert_true(media_frame_is_same(media_frames_at(one, 0), media_frames_at(other, 0)));
+    assert_memory_equal(media_frames_at(one, 0)->bytes + OVERHEAD, "\xff\xf8", 2);
+}
+
 static void a_lone_broken_header_stays_broken(void **state)
 {
     (void)state;
@@ -236,6 +299,9 @@ int main(void)
         cmocka_unit_test(the_same_sound_is_the_same_wherever_its_data_lies),
         cmocka_unit_test(mpeg_2_has_eight_bits_that_do_not_count),
         cmocka_unit_test(damage_is_a_failure_that_names_the_frame),
+        cmocka_unit_test(data_is_gathered_from_where_it_begins),
+        cmocka_unit_test(data_inside_that_of_the_frame_before_is_refused),
+        cmocka_unit_test(bits_behind_the_data_do_not_count),
         cmocka_unit_test(a_lone_broken_header_stays_broken),
         cmocka_unit_test(flipped_bytes_give_an_answer),
     };

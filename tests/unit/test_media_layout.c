@@ -80,6 +80,10 @@ static void one_encoders_stream_laid_anew_sounds_the_same(void **state)
             const struct media_frame *frame = media_frames_at(frames, n);
             assert_in_range(media_layout_reservoir(layout), frame->main_data_begin, 511);
             add(layout, frame);
+            assert_in_range(media_layout_left_by(frame), 0, media_layout_reservoir(layout));
+            if (n + 1 < count)
+                assert_in_range(media_layout_left_by(frame),
+                                media_frames_at(frames, n + 1)->main_data_begin, 511);
         }
         finish(layout);
         assert_int_equal(media_layout_raised(layout), 0);
