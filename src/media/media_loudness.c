@@ -1,6 +1,7 @@
 #include "media/media_loudness.h"
 
 #include "base/alloc.h"
+#include "media/media_true_peak.h"
 
 #include <math.h>
 
@@ -16,6 +17,7 @@ static const double highest_peak_dbtp = -1.0;
 struct media_loudness {
     ebur128_state *state;
     int channels;
+    struct media_true_peak peaks[2];
     float interleaved[2 * PIECE_SAMPLES];
 };
 
@@ -25,9 +27,8 @@ struct media_loudness *media_loudness_create(struct media_format format, struct 
     struct media_loudness *loudness = alloc_zeroed(1, sizeof *loudness);
     loudness->channels = format.channels;
     // The histogram rounds to 0.1 LU and keeps six hours in the memory of six seconds.
-    loudness->state =
-        ebur128_init((unsigned)format.channels, (unsigned long)format.rate_hz,
-                     EBUR128_MODE_I | EBUR128_MODE_TRUE_PEAK | EBUR128_MODE_HISTOGRAM);
+    loudness->state = ebur128_init((unsigned)format.channels, (unsigned long)format.rate_hz,
+                                   EBUR128_MODE_I | EBUR128_MODE_HISTOGRAM);
     if (loudness->state == NULL) {
         media_fail(why, "internal", "There is not enough memory.");
         return NULL;
@@ -55,8 +56,10 @@ static bool add_piece(struct media_loudness *loudness, const float *samples, siz
 bool media_loudness_add(struct media_loudness *loudness, const float *left, const float *right,
                         size_t count, struct media_failure *why)
 {
+    media_true_peak_add(&loudness->peaks[0], left, count);
     if (loudness->channels == 1)
         return add_piece(loudness, left, count, why);
+    media_true_peak_add(&loudness->peaks[1], right, count);
     while (count > 0) {
         size_t piece = count < PIECE_SAMPLES ? count : PIECE_SAMPLES;
         for (size_t i = 0; i < piece; i++) {
@@ -77,11 +80,8 @@ bool media_loudness_level(struct media_loudness *loudness, struct media_level *o
 {
     double lufs, peak = 0;
     int result = ebur128_loudness_global(loudness->state, &lufs);
-    for (int i = 0; result == EBUR128_SUCCESS && i < loudness->channels; i++) {
-        double of_channel;
-        result = ebur128_true_peak(loudness->state, (unsigned)i, &of_channel);
-        peak = of_channel > peak ? of_channel : peak;
-    }
+    for (int i = 0; i < loudness->channels; i++)
+        peak = fmax(peak, (double)media_true_peak_finish(&loudness->peaks[i]));
     if (result != EBUR128_SUCCESS)
         return media_fail(why, "internal", "The loudness could not be measured (%d).", result);
     *out = (struct media_level){.has_loudness = isfinite(lufs) && peak > 0,

@@ -1,7 +1,8 @@
 #pragma once
-// How loud sound is (EBU R 128, ITU-R BS.1770-4, by libebur128), and the one gain that makes it as
-// loud as is wanted. The gain is linear and the same from the first sample to the last: nothing is
-// compressed, so what has high peaks may stay quieter than was asked for.
+// How loud sound is (EBU R 128, ITU-R BS.1770-4, by libebur128; peaks by media_true_peak.h), and
+// the one gain that makes it as loud as is wanted. The gain is linear and the same from the first
+// sample to the last: nothing is compressed, so what has high peaks may stay quieter than was asked
+// for.
 
 #include "base/scope.h"
 #include "media/media_encode.h"
@@ -28,6 +29,7 @@ SCOPE_DEFINE(media_loudness_destroy, struct media_loudness *);
 bool media_loudness_add(struct media_loudness *loudness, const float *left, const float *right,
                         size_t count, struct media_failure *why);
 
+// Once, at the end.
 bool media_loudness_level(struct media_loudness *loudness, struct media_level *out,
                           struct media_failure *why);
 

@@ -1,4 +1,5 @@
 #include "media/media_loudness.h"
+#include "media/media_true_peak.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -67,6 +68,39 @@ static void peaks_between_samples_are_seen(void **state)
     assert_near(level.true_peak_dbtp, 20 * log10(0.5), 0.4);
 }
 
+// Two samples beside each other stand for a higher point between them, wherever they come.
+static void a_peak_is_seen_at_every_place(void **state)
+{
+    (void)state;
+    float first = 0;
+    for (size_t before = 0; before < 300; before++) {
+        struct media_true_peak peak = {0};
+        float samples[302] = {0};
+        samples[before] = samples[before + 1] = -0.5f;
+        media_true_peak_add(&peak, samples, before / 2);
+        media_true_peak_add(&peak, samples + before / 2, before + 2 - before / 2);
+        float got = media_true_peak_finish(&peak);
+        first = before == 0 ? got : first;
+        assert_true(got == first);
+    }
+    assert_true(first > 0.6f && first < 0.65f);
+}
+
+// What is left out because it cannot be higher must not be what is highest.
+static void a_quiet_peak_between_loud_samples_counts(void **state)
+{
+    (void)state;
+    struct media_true_peak peak = {0};
+    float samples[1000];
+    for (int i = 0; i < 500; i++)
+        samples[i] = (i & 1) != 0 ? 0.5f : 0.0f;
+    for (int i = 500; i < 1000; i++)
+        samples[i] = (float)(0.45 * sin(M_PI / 2 * i + M_PI / 4) * M_SQRT2);
+    media_true_peak_add(&peak, samples, 1000);
+    float got = media_true_peak_finish(&peak);
+    assert_true(got > 0.6f);
+}
+
 static void silence_and_a_blink_have_no_loudness_and_no_gain(void **state)
 {
     (void)state;
@@ -96,6 +130,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stereo_tone_has_the_loudness_of_the_standard),
         cmocka_unit_test(peaks_between_samples_are_seen),
+        cmocka_unit_test(a_peak_is_seen_at_every_place),
+        cmocka_unit_test(a_quiet_peak_between_loud_samples_counts),
         cmocka_unit_test(silence_and_a_blink_have_no_loudness_and_no_gain),
         cmocka_unit_test(the_gain_stops_where_peaks_would_pass_minus_1_dbtp),
     };
