@@ -48,6 +48,7 @@ static int notifier_command(char *const *arguments)
 static const struct command commands[] = {
     {"serve", "run the whole service on this machine", serve_command},
     {"convert", "turn one video into an MP3, without any service", convert_command},
+    {"probe", "say what is in a video, as JSON", probe_command},
     {"user", "add an account, reset a password", user_command},
     {"check-config", "show the settings, or what is wrong with them", check_config_command},
     {"make-key", "make a signing key for several auth roles", make_key_command},

@@ -6,6 +6,7 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "media/media_confine.h"
+#include "media/media_files.h"
 #include "media/media_guard.h"
 #include "media/media_options.h"
 #include "media/media_progress.h"
@@ -67,7 +68,8 @@ void media_command_help(void)
            "--loudness measures the whole sound first and then turns all of it up or down alike;\n"
            "it stays below the LUFS asked for where peaks would rise above -1 dBTP.\n"
            "\n"
-           "Exit status: 0 converted, 1 not converted (standard error says why), 2 wrong usage.\n");
+           "Exit status: 0 converted, 1 not converted (standard error says why), 2 wrong usage.\n"
+           "See also: unreel probe, which lists the tracks.\n");
 }
 
 static int complain(int status, const char *name, const char *text)
@@ -153,66 +155,6 @@ static char *default_output(const char *input)
     return alloc_format("%.*s.mp3", (int)stem, input);
 }
 
-// An unlinked file where temporary files live: for pipes, which cannot seek.
-static int open_spool(struct error *err)
-{
-    return file_open_scratch(P_tmpdir, err);
-}
-
-static bool copy_all(int from, int to, struct error *err)
-{
-    SCOPED(free) char *piece = alloc_zeroed(1, 65536);
-    for (;;) {
-        ssize_t got = read(from, piece, 65536);
-        if (got < 0 && errno == EINTR && !stop_is_requested())
-            continue;
-        if (got < 0)
-            return error_set_errno(err, errno, "read");
-        if (got == 0)
-            return true;
-        if (stop_is_requested())
-            return error_set(err, ERROR_UNAVAILABLE, "stopped");
-        if (!file_write_all(to, piece, (size_t)got, err))
-            return false;
-    }
-}
-
-static bool can_seek(int fd)
-{
-    struct stat about;
-    return fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
-}
-
-// All of a pipe in a file of our own; -1 on failure.
-static int spool_input(int fd, struct error *err)
-{
-    int spool = open_spool(err);
-    if (spool < 0 || copy_all(fd, spool, err))
-        return spool;
-    file_close(spool);
-    return -1;
-}
-
-// The input as a descriptor that can seek; -1 on failure.
-static int open_input(const char *name, struct error *err)
-{
-    int fd = is_dash(name) ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        error_set(err, ERROR_NOT_FOUND, "%s", strerrordesc_np(errno));
-        return -1;
-    }
-    if (can_seek(fd))
-        return fd;
-    struct stat about;
-    int spool = -1;
-    if (fstat(fd, &about) == 0 && S_ISDIR(about.st_mode))
-        error_set(err, ERROR_INVALID, "This is a folder.");
-    else
-        spool = spool_input(fd, err);
-    file_close(fd);
-    return spool;
-}
-
 static bool is_same_file(int fd, const char *path)
 {
     struct stat one, other;
@@ -275,13 +217,13 @@ static int convert(const struct command_line *line, int input, int output)
 static int convert_to_standard_output(const struct command_line *line, int input)
 {
     struct error err;
-    SCOPED_FD int spool = open_spool(&err);
+    SCOPED_FD int spool = media_files_scratch(&err);
     if (spool < 0)
         return complain(NOT_CONVERTED, "standard output", err.text);
     int status = convert(line, input, spool);
     if (status != DONE)
         return status;
-    if (lseek(spool, 0, SEEK_SET) != 0 || !copy_all(spool, STDOUT_FILENO, &err))
+    if (lseek(spool, 0, SEEK_SET) != 0 || !media_files_copy(spool, STDOUT_FILENO, &err))
         return complain(NOT_CONVERTED, "standard output", "the MP3 could not be written");
     return DONE;
 }
@@ -328,7 +270,7 @@ int media_command_run(int argument_count, char **arguments)
     stop_install();
     media_confine_prepare();
     struct error err;
-    SCOPED_FD int input = open_input(line.input, &err);
+    SCOPED_FD int input = media_files_open(line.input, &err);
     if (input < 0)
         return complain(NOT_CONVERTED, line.input, err.text);
     if (line.output != NULL && is_dash(line.output))

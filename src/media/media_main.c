@@ -1,7 +1,8 @@
-// unreel-media: the program that decodes strangers' files. Two faces: `convert` for people, `child`
-// for the converter. It links no network or database library of ours.
+// unreel-media: the program that decodes strangers' files. `convert` and `probe` are for people,
+// `child` and `self-test` for the converter. It links no network or database library of ours.
 #include "media/media_child.h"
 #include "media/media_command.h"
+#include "media/media_probe_command.h"
 #include "media/media_self_test.h"
 
 #include <stdio.h>
@@ -12,6 +13,8 @@ int main(int argument_count, char **arguments)
     const char *face = argument_count > 1 ? arguments[1] : "";
     if (strcmp(face, "convert") == 0)
         return media_command_run(argument_count - 1, arguments + 1);
+    if (strcmp(face, "probe") == 0)
+        return media_probe_command_run(argument_count - 1, arguments + 1);
     if (strcmp(face, "child") == 0)
         return media_child_run(argument_count - 1, arguments + 1);
     if (strcmp(face, "self-test") == 0)
@@ -24,6 +27,6 @@ int main(int argument_count, char **arguments)
         media_command_help();
         return 0;
     }
-    fprintf(stderr, "unreel: unreel-media wants `convert IN [OUT]` (try --help)\n");
+    fprintf(stderr, "unreel: unreel-media wants `convert IN [OUT]` or `probe FILE` (try --help)\n");
     return 2;
 }

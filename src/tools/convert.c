@@ -1,4 +1,4 @@
-// `unreel convert`: becomes unreel-media, the program that knows media and nothing else.
+// `unreel convert` and `unreel probe`: becomes unreel-media, the program that knows media and nothing else.
 #include "tools/tools.h"
 
 #include "base/alloc.h"
@@ -23,14 +23,14 @@ static void try_beside_this_program(char **arguments)
     execv(program, arguments);
 }
 
-int convert_command(char *const *arguments)
+static int become(const char *command, char *const *arguments)
 {
     size_t count = 0;
     while (arguments[count] != NULL)
         count++;
     SCOPED(free) char **passed = alloc_zeroed(count + 3, sizeof *passed);
     char name[] = "unreel-media";
-    char face[] = "convert";
+    SCOPED(free) char *face = alloc_text(command);
     passed[0] = name;
     passed[1] = face;
     memcpy(passed + 2, arguments, count * sizeof *passed);
@@ -40,4 +40,14 @@ int convert_command(char *const *arguments)
             "unreel: %s was not found beside this program or in %s. Install both programs.\n",
             program_name, UNREEL_LIBEXECDIR);
     return 1;
+}
+
+int convert_command(char *const *arguments)
+{
+    return become("convert", arguments);
+}
+
+int probe_command(char *const *arguments)
+{
+    return become("probe", arguments);
 }

@@ -13,7 +13,7 @@ from service import UNREEL, clean_environment, free_ports, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ["serve", "convert", "user", "check-config", "migrate", "gateway", "auth", "converter",
-            "notifier", "healthcheck", "make-key"]
+            "notifier", "healthcheck", "make-key", "probe"]
 
 
 def run(*arguments, environment=None, **options):

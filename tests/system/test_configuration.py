@@ -16,7 +16,7 @@ from service import (UNREEL, Service, basic, clean_environment, command_line, fr
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 
 CANARY = "canary"  # every secret of this file has it inside
-COMMANDS = ["serve", "convert", "user", "make-key", "healthcheck", "check-config", "migrate",
+COMMANDS = ["serve", "convert", "probe", "user", "make-key", "healthcheck", "check-config", "migrate",
             "gateway", "auth", "converter", "notifier"]
 
 
