@@ -1,25 +1,33 @@
 #include "media/media_encode.h"
 
 #include "base/alloc.h"
+#include "media/media_lame.h"
+#include "media/media_layout.h"
+#include "media/media_segments.h"
+#include "mp3/mp3_lame_header.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <lame/lame.h>
+#include <string.h>
 #include <unistd.h>
 
-enum {
-    PIECE_SAMPLES = 4608,
-    // LAME's own worst case for a piece, and for the flush.
-    OUTPUT_BYTES = PIECE_SAMPLES * 5 / 4 + 7200 + 65536,
-    HEADER_LIMIT_BYTES = 2880, // the largest MP3 frame
-};
+enum { OUTPUT_BYTES = 256 * 1024 };
 
 struct media_encoder {
-    lame_t lame;
+    struct media_segments *segments;
+    struct media_layout *layout;
+    struct media_format format;
+    int64_t samples;
+    struct media_segments_result result;
+
+    // One thread at a time writes: the one that has the file's next frames.
     int fd;
     int64_t header_offset;
-    int64_t offset;
-    int64_t samples;
+    size_t header_size;
+    struct mp3_lame_facts facts;
+    struct mp3_lame_count count;
+    int64_t offset; // in the file, of the first byte of `output`
+    size_t output_size;
     unsigned char output[OUTPUT_BYTES];
 };
 
@@ -42,34 +50,30 @@ struct media_format media_encode_format(const struct preset *preset, int rate_hz
     return format;
 }
 
-static void say_nothing(const char *format, va_list arguments)
+struct media_encoder *media_encoder_create_with(int threads, const struct media_rules *rules,
+                                                struct media_failure *why)
 {
-    (void)format;
-    (void)arguments;
+    SCOPED(media_encoder_close) struct media_encoder *encoder = alloc_zeroed(1, sizeof *encoder);
+    encoder->segments = media_segments_create(threads, rules, why);
+    return encoder->segments != NULL ? TAKE(encoder) : NULL;
 }
 
-static bool set_up_lame(lame_t lame, const struct preset *preset, struct media_format format)
+struct media_encoder *media_encoder_create(int threads, struct media_failure *why)
 {
-    lame_set_errorf(lame, say_nothing);
-    lame_set_debugf(lame, say_nothing);
-    lame_set_msgf(lame, say_nothing);
-    bool is_set = lame_set_in_samplerate(lame, format.rate_hz) >= 0 &&
-                  lame_set_out_samplerate(lame, format.rate_hz) >= 0 &&
-                  lame_set_num_channels(lame, format.channels) >= 0 &&
-                  lame_set_mode(lame, format.channels == 1 ? MONO : JOINT_STEREO) >= 0 &&
-                  lame_set_bWriteVbrTag(lame, 1) >= 0;
-    lame_set_write_id3tag_automatic(lame, 0);
-    if (preset->is_constant)
-        is_set = is_set && lame_set_VBR(lame, vbr_off) >= 0 &&
-                 lame_set_brate(lame, preset->bitrate_kbps) >= 0;
-    else
-        is_set = is_set && lame_set_VBR(lame, vbr_default) >= 0 &&
-                 lame_set_VBR_q(lame, preset->quality) >= 0;
-    return is_set && lame_init_params(lame) >= 0;
+    return media_encoder_create_with(threads, &media_rules_usual, why);
 }
 
-static bool write_at(struct media_encoder *encoder, const void *bytes, size_t size, int64_t offset,
-                     struct media_failure *why)
+void media_encoder_close(struct media_encoder *encoder)
+{
+    if (encoder == NULL)
+        return;
+    media_segments_close(encoder->segments);
+    media_layout_destroy(encoder->layout);
+    free(encoder);
+}
+
+static bool write_at(const struct media_encoder *encoder, const void *bytes, size_t size,
+                     int64_t offset, struct media_failure *why)
 {
     const char *at = bytes;
     while (size > 0) {
@@ -85,79 +89,84 @@ static bool write_at(struct media_encoder *encoder, const void *bytes, size_t si
     return true;
 }
 
-static bool append(struct media_encoder *encoder, const void *bytes, size_t size,
-                   struct media_failure *why)
+static bool write_output(struct media_encoder *encoder, struct media_failure *why)
 {
-    if (!write_at(encoder, bytes, size, encoder->offset, why))
+    if (!write_at(encoder, encoder->output, encoder->output_size, encoder->offset, why))
         return false;
-    encoder->offset += (int64_t)size;
+    encoder->offset += (int64_t)encoder->output_size;
+    encoder->output_size = 0;
     return true;
 }
 
-struct media_encoder *media_encoder_create(int threads, struct media_failure *why)
+static bool take_frame(void *context, const unsigned char *bytes, size_t size,
+                       struct media_failure *why)
 {
-    assert(threads >= 1);
-    (void)why; // one thread encodes, and the caller lends it
-    return alloc_zeroed(1, sizeof(struct media_encoder));
+    struct media_encoder *encoder = context;
+    if (size > OUTPUT_BYTES - encoder->output_size && !write_output(encoder, why))
+        return false;
+    assert(size <= OUTPUT_BYTES);
+    memcpy(encoder->output + encoder->output_size, bytes, size);
+    encoder->output_size += size;
+    mp3_lame_header_note_frame(&encoder->count, bytes, size);
+    return true;
 }
 
 bool media_encoder_begin(struct media_encoder *encoder, int fd, const struct preset *preset,
                          struct media_format format, const void *tag, size_t tag_size,
                          struct media_failure *why)
 {
-    assert(encoder->lame == NULL);
+    assert(encoder->layout == NULL);
     encoder->fd = fd;
-    encoder->lame = lame_init();
-    if (encoder->lame == NULL || !set_up_lame(encoder->lame, preset, format))
-        return media_fail(why, "internal", "The MP3 encoder could not be started.");
-    if (!append(encoder, tag, tag_size, why))
+    encoder->format = format;
+    encoder->header_offset = (int64_t)tag_size;
+    // Which constant bit rate is the nearest that MP3 has at this sample rate, LAME says.
+    SCOPED(media_lame_close) struct media_lame *lame = media_lame_open(preset, format, why);
+    if (lame == NULL)
         return false;
-    encoder->header_offset = encoder->offset;
+    encoder->facts = media_lame_describe(lame);
+    encoder->header_size =
+        mp3_lame_header_size(format.rate_hz, format.channels,
+                             encoder->facts.is_constant ? encoder->facts.bitrate_kbps : 0);
+    if (encoder->header_size == 0)
+        return media_fail(why, "internal", "An MP3 cannot have %d Hz.", format.rate_hz);
+    encoder->offset = encoder->header_offset + (int64_t)encoder->header_size;
+    encoder->layout =
+        media_layout_create((struct media_layout_output){.write = take_frame, .context = encoder});
+    if (!write_at(encoder, tag, tag_size, 0, why))
+        return false;
+    media_segments_begin(encoder->segments, preset, format, encoder->layout);
     return true;
-}
-
-void media_encoder_close(struct media_encoder *encoder)
-{
-    if (encoder == NULL)
-        return;
-    if (encoder->lame != NULL)
-        lame_close(encoder->lame);
-    free(encoder);
 }
 
 bool media_encoder_write(struct media_encoder *encoder, const float *left, const float *right,
                          size_t count, struct media_failure *why)
 {
-    while (count > 0) {
-        size_t piece = count < PIECE_SAMPLES ? count : PIECE_SAMPLES;
-        int size = lame_encode_buffer_ieee_float(encoder->lame, left, right, (int)piece,
-                                                 encoder->output, OUTPUT_BYTES);
-        if (size < 0)
-            return media_fail(why, "internal", "The MP3 encoder failed (%d).", size);
-        if (!append(encoder, encoder->output, (size_t)size, why))
-            return false;
-        encoder->samples += (int64_t)piece;
-        left += piece;
-        right += piece;
-        count -= piece;
-    }
-    return true;
+    encoder->samples += (int64_t)count;
+    return media_segments_write(encoder->segments, left, right, count, why);
+}
+
+static bool write_header(const struct media_encoder *encoder, struct media_failure *why)
+{
+    unsigned char header[MP3_FRAME_LIMIT_BYTES];
+    size_t size = mp3_lame_header_write(&encoder->facts, &encoder->count, encoder->samples, header);
+    if (size != encoder->header_size)
+        return media_fail(why, "internal", "The MP3 encoder's frames are not as many as expected.");
+    return write_at(encoder, header, size, encoder->header_offset, why);
 }
 
 bool media_encoder_finish(struct media_encoder *encoder, struct media_failure *why)
 {
-    int size = lame_encode_flush(encoder->lame, encoder->output, OUTPUT_BYTES);
-    if (size < 0)
-        return media_fail(why, "internal", "The MP3 encoder failed (%d).", size);
-    if (!append(encoder, encoder->output, (size_t)size, why))
-        return false;
-    size_t header = lame_get_lametag_frame(encoder->lame, encoder->output, OUTPUT_BYTES);
-    if (header == 0 || header > HEADER_LIMIT_BYTES)
-        return media_fail(why, "internal", "The MP3 encoder gave no header.");
-    return write_at(encoder, encoder->output, header, encoder->header_offset, why);
+    return media_segments_finish(encoder->segments, &encoder->result, why) &&
+           media_layout_finish(encoder->layout, why) && write_output(encoder, why) &&
+           write_header(encoder, why);
 }
 
 int64_t media_encoder_samples(const struct media_encoder *encoder)
 {
     return encoder->samples;
+}
+
+const struct media_segments_result *media_encoder_result(const struct media_encoder *encoder)
+{
+    return &encoder->result;
 }

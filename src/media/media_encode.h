@@ -1,10 +1,7 @@
 #pragma once
-// PCM to MP3 with LAME, onto a seekable descriptor. Every answer of LAME is checked: out of memory
-// must end as a failure, never as a short MP3. The LAME header (delay, padding, seek table) goes in
-// last, over the room that was left for it.
-//
-// The place for encoding segments on several threads: behind these functions, the caller need
-// not know.
+// PCM to MP3 with LAME, onto a seekable descriptor, on as many threads as are given. The bytes
+// depend on the samples and the settings only (media_segments.h). The LAME header (delay, padding,
+// seek table) goes in last, over the room that was left for it.
 
 #include "base/scope.h"
 #include "media/media_failure.h"
@@ -45,3 +42,15 @@ bool media_encoder_finish(struct media_encoder *encoder, struct media_failure *w
 
 // Samples a channel that were written so far.
 int64_t media_encoder_samples(const struct media_encoder *encoder);
+
+// ---- for tests and measurements ----
+
+struct media_rules;
+struct media_segments_result;
+
+// With segments of another length, for sounds of a few seconds.
+struct media_encoder *media_encoder_create_with(int threads, const struct media_rules *rules,
+                                                struct media_failure *why);
+
+// Once it is finished.
+const struct media_segments_result *media_encoder_result(const struct media_encoder *encoder);
