@@ -141,10 +141,18 @@ static bool read_sizes(struct parser *parser, const struct box *box)
     struct media_track *track = parser->track;
     if (!read_body(parser, box, body, sizeof body))
         return false;
-    track->has_compact_sizes = box->type == MEDIA_FOURCC('s', 't', 'z', '2');
-    track->fixed_size_bytes = track->has_compact_sizes ? 0 : big_endian_32(body + 4);
-    bool has_entries = !track->has_compact_sizes && track->fixed_size_bytes == 0;
-    return read_table(parser, box, 12, has_entries ? 4 : 0, &track->sizes);
+    bool is_compact = box->type == MEDIA_FOURCC('s', 't', 'z', '2');
+    uint32_t bits = is_compact ? body[7] : 0;
+    track->compact_size_bits = bits;
+    track->fixed_size_bytes = is_compact ? 0 : big_endian_32(body + 4);
+    bool has_entries = !is_compact && track->fixed_size_bytes == 0;
+    if (!read_table(parser, box, 12, has_entries ? 4 : 0, &track->sizes))
+        return false;
+    if (!is_compact)
+        return true;
+    bool is_legal = bits == 4 || bits == 8 || bits == 16;
+    int64_t table_bytes = ((int64_t)track->sizes.count * bits + 7) / 8;
+    return (is_legal && table_bytes <= box->end - track->sizes.offset) || fail_damaged(parser);
 }
 
 static bool find_protection(struct parser *parser, const struct box *box)

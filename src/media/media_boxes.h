@@ -38,7 +38,7 @@ struct media_track {
     struct media_table offsets; // stco or co64
     struct media_table edits;   // elst
     uint32_t fixed_size_bytes;  // stsz: every sample's size, if not 0
-    bool has_compact_sizes;     // stz2
+    uint32_t compact_size_bits; // stz2: 4, 8 or 16; 0: it is an stsz
     bool has_wide_offsets;      // co64
     bool has_wide_edits;        // elst of version 1
 };

@@ -107,10 +107,10 @@ static char *read_title(const struct media_box_reader *reader, const struct medi
 static void read_track(const struct media_box_reader *reader, const struct media_boxes *boxes,
                        const struct media_track *track, struct media_metadata *out)
 {
-    if (track->timescale == 0 || !media_samples_can_walk(boxes, track))
+    if (track->timescale == 0 || !media_samples_can_walk(track))
         return;
     SCOPED(media_samples_close)
-    struct media_samples *samples = media_samples_open(reader->fd, boxes, track, 0);
+    struct media_samples *samples = media_samples_open(reader->fd, boxes, track, NULL);
     int64_t shift = shift_ms(reader, boxes, track);
     struct media_sample sample;
     struct media_failure ignored;

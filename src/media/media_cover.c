@@ -30,10 +30,10 @@ bool media_cover_of_track(const struct media_box_reader *reader, const struct me
     for (unsigned i = 0; i < boxes->track_count; i++) {
         const struct media_track *track = &boxes->tracks[i];
         if (track->handler != MEDIA_FOURCC('v', 'i', 'd', 'e') || track->sizes.count != 1 ||
-            !media_samples_can_walk(boxes, track))
+            !media_samples_can_walk(track))
             continue;
         SCOPED(media_samples_close)
-        struct media_samples *samples = media_samples_open(reader->fd, boxes, track, 0);
+        struct media_samples *samples = media_samples_open(reader->fd, boxes, track, NULL);
         struct media_sample sample;
         struct media_failure ignored;
         if (media_samples_next(samples, &sample, &ignored) == 1 &&

@@ -16,7 +16,14 @@ struct patch {
     const char *bytes;
 };
 
-enum { PATCHES = MEDIA_TRACKS + MEDIA_METADATA_PLACES + 5 };
+// A stretch of the file in whose place the demuxer reads another one.
+struct detour {
+    int64_t at;
+    int64_t from;
+    int64_t size;
+};
+
+enum { PATCHES = MEDIA_TRACKS + MEDIA_METADATA_PLACES + 6 };
 
 struct media_input {
     int fd;
@@ -27,6 +34,7 @@ struct media_input {
     int64_t open_until_ms; // by the processor's clock
     unsigned patch_count;
     struct patch patches[PATCHES];
+    struct detour detour;
     AVIOContext *io;
     AVFormatContext *format;
 };
@@ -47,6 +55,18 @@ static void apply_patches(const struct media_input *input, uint8_t *bytes, int s
     }
 }
 
+// Where the bytes at the position lie in truth, and how many of `size` lie there.
+static int64_t find_bytes(const struct media_input *input, int *size)
+{
+    const struct detour *detour = &input->detour;
+    int64_t into = input->position - detour->at;
+    bool is_inside = into >= 0 && into < detour->size;
+    int64_t ahead = is_inside ? detour->size - into : -into;
+    if (ahead > 0 && ahead < *size)
+        *size = (int)ahead;
+    return is_inside ? detour->from + into : input->position;
+}
+
 static int64_t processor_ms(void)
 {
     return (int64_t)clock() * 1000 / CLOCKS_PER_SEC;
@@ -60,7 +80,8 @@ static int read_bytes(void *context, uint8_t *out, int size)
     if (input->is_too_slow)
         return AVERROR_EXIT;
     struct error err;
-    ssize_t got = file_read_at(input->fd, out, (size_t)size, input->position, &err);
+    int64_t from = find_bytes(input, &size);
+    ssize_t got = file_read_at(input->fd, out, (size_t)size, from, &err);
     if (got < 0)
         return AVERROR(EIO);
     if (got == 0)
@@ -143,12 +164,10 @@ static bool open_format(struct media_input *input, struct media_failure *why)
     return true;
 }
 
-// In fragments a track's data may be found by counting from the one before it, so there every
-// track must be seen.
 static void hide_tracks(struct media_input *input, const struct media_boxes *boxes,
                         const struct media_track *track)
 {
-    for (unsigned i = 0; i < boxes->track_count && !boxes->is_fragmented; i++)
+    for (unsigned i = 0; i < boxes->track_count; i++)
         if (&boxes->tracks[i] != track)
             add_patch(input, boxes->tracks[i].type_offset, "free");
 }
@@ -170,17 +189,41 @@ static void hide_table(struct media_input *input, const struct media_track *trac
     add_patch(input, track->edits.count_offset, zero);
 }
 
+// The sample entry takes the first one's place, and is the only one.
+static bool show_description(struct media_input *input, const struct media_track *track,
+                             unsigned description, struct media_failure *why)
+{
+    static const char one[4] = {0, 0, 0, 1};
+    int64_t at = track->formats_offset;
+    for (unsigned i = 0;; i++) {
+        unsigned char head[4];
+        struct error err;
+        if (track->formats_end - at < 8 ||
+            file_read_at(input->fd, head, sizeof head, at, &err) != sizeof head)
+            return media_fail(why, "not_media", "This file's index is damaged.");
+        int64_t size = MEDIA_FOURCC(head[0], head[1], head[2], head[3]);
+        if (size < 8 || size > track->formats_end - at)
+            return media_fail(why, "not_media", "This file's index is damaged.");
+        if (i == description) {
+            input->detour = (struct detour){.at = track->formats_offset, .from = at, .size = size};
+            add_patch(input, track->formats_offset - 4, one);
+            return true;
+        }
+        at += size;
+    }
+}
+
 struct media_input *media_input_open(int fd, const struct media_boxes *boxes,
-                                     const struct media_track *track, bool is_table_hidden,
+                                     const struct media_track *track, unsigned description,
                                      struct media_failure *why)
 {
     struct media_input *input = alloc_zeroed(1, sizeof *input);
     *input = (struct media_input){.fd = fd, .file_bytes = boxes->file_bytes};
     hide_tracks(input, boxes, track);
     hide_metadata(input, boxes);
-    if (is_table_hidden)
-        hide_table(input, track);
-    if (prepare(input, why) && open_format(input, why))
+    hide_table(input, track);
+    if ((description == 0 || show_description(input, track, description, why)) &&
+        prepare(input, why) && open_format(input, why))
         return input;
     media_input_close(input);
     return NULL;
@@ -209,14 +252,4 @@ AVStream *media_input_stream(struct media_input *input, uint32_t track_id)
         stream->discard = is_wanted ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
     }
     return found;
-}
-
-int media_input_read(struct media_input *input, const AVStream *stream, AVPacket *out)
-{
-    for (;;) {
-        int result = av_read_frame(input->format, out);
-        if (result < 0 || out->stream_index == stream->index)
-            return result;
-        av_packet_unref(out);
-    }
 }

@@ -43,7 +43,7 @@ struct media_chapter {
 struct media_metadata {
     int fd;                   // borrowed
     char *texts[MEDIA_TEXTS]; // UTF-8, never ""; NULL: the file does not say
-    char *itunes_priming;     // iTunes' comment for media_edits_parse_itunes; NULL: none
+    char *itunes_priming;     // iTunes' comment for media_presentation_cut_itunes; NULL: none
     struct media_cover cover;
     unsigned chapter_count;
     struct media_chapter *chapters; // by time, none empty or inside another

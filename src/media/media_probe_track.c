@@ -100,7 +100,7 @@ static double all_bytes(int fd, const struct media_track *track)
 {
     const struct media_box_reader reader = {.fd = fd};
     double sum = 0;
-    if (track->has_compact_sizes)
+    if (track->compact_size_bits > 0)
         return 0;
     if (track->fixed_size_bytes > 0)
         return (double)track->fixed_size_bytes * track->sizes.count;
@@ -143,7 +143,7 @@ void media_probe_track(int fd, const struct media_boxes *boxes, const struct med
     out->duration_ms = media_probe_ms(track->duration, track->timescale);
     listen(fd, number, out);
     struct media_failure ignored;
-    struct media_input *input = media_input_open(fd, boxes, track, true, &ignored);
+    struct media_input *input = media_input_open(fd, boxes, track, 0, &ignored);
     const AVStream *stream = input != NULL ? media_input_stream(input, track->id) : NULL;
     if (stream != NULL) {
         name_codec(stream->codecpar, out);

@@ -7,6 +7,10 @@
 #include <libavutil/frame.h>
 #include <libavutil/opt.h>
 #include <libswresample/swresample.h>
+#include <math.h>
+#include <string.h>
+
+enum { EVEN_OUT_SAMPLES = 64 };
 
 struct media_resampler {
     struct media_format format;
@@ -16,6 +20,9 @@ struct media_resampler {
     int rate_hz;
     float *planes[2];
     int capacity;
+    double due;    // samples that all frames of the runs before are worth
+    int64_t taken; // of the current run, at its own rate
+    int64_t given;
 };
 
 struct media_resampler *media_resampler_create(struct media_format format)
@@ -102,6 +109,20 @@ static void pull_in(float *samples, size_t count)
     }
 }
 
+// The filter gives a sample more or less than the run is worth: what stands behind would move.
+static int even_out(struct media_resampler *resampler, int got)
+{
+    resampler->due += (double)resampler->taken * resampler->format.rate_hz / resampler->rate_hz;
+    resampler->taken = 0;
+    int64_t wanted = llround(resampler->due) - resampler->given;
+    if (wanted < 0 || wanted > got + EVEN_OUT_SAMPLES)
+        return got;
+    reserve(resampler, (int)wanted + 1);
+    for (int i = 0; i < resampler->format.channels && wanted > got; i++)
+        memset(resampler->planes[i] + got, 0, (size_t)(wanted - got) * sizeof(float));
+    return (int)wanted;
+}
+
 // One call of swr_convert: a frame's samples, or the drain when `frame` is NULL.
 static bool convert(struct media_resampler *resampler, const AVFrame *frame,
                     const struct media_sink *sink, struct media_failure *why)
@@ -120,6 +141,10 @@ static bool convert(struct media_resampler *resampler, const AVFrame *frame,
                           count);
     if (got < 0)
         return media_fail(why, "internal", "The resampler failed (%d).", got);
+    resampler->taken += count;
+    if (frame == NULL)
+        got = even_out(resampler, got);
+    resampler->given += got;
     float *left = resampler->planes[0];
     float *right = resampler->format.channels == 2 ? resampler->planes[1] : left;
     pull_in(left, (size_t)got);

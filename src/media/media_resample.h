@@ -1,7 +1,8 @@
 #pragma once
 // Decoded frames of any sample format, rate and channel layout to planar float at the MP3's rate
 // and channels. When the frames change in the middle of the file, what is still inside comes out
-// first and a new converter goes on.
+// first and a new converter goes on. As many samples come out as all frames together are worth,
+// rounded once.
 
 #include "base/scope.h"
 #include "media/media_encode.h"

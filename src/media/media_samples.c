@@ -3,6 +3,8 @@
 #include "base/alloc.h"
 #include "base/file.h"
 
+#include <string.h>
+
 enum { WINDOW_BYTES = 4096, PCM_PACKET_SAMPLES = 4096 };
 
 // One table, read forwards.
@@ -19,11 +21,12 @@ struct media_samples {
     int fd;
     int64_t file_bytes;
     const struct media_track *track;
-    int pcm_frame_bytes;
+    int pcm_frame_bytes[MEDIA_DESCRIPTIONS];
     struct window times, chunks, sizes, offsets;
     uint32_t chunk; // how many were begun
     uint32_t chunk_run;
     uint32_t left_in_chunk;
+    uint32_t description;
     uint32_t sample; // how many were given
     int64_t position;
     int64_t bytes; // of the samples given
@@ -66,26 +69,44 @@ static struct window open_window(int fd, const struct media_table *table, uint32
     return (struct window){.fd = fd, .table = *table, .entry_bytes = entry_bytes};
 }
 
-bool media_samples_can_walk(const struct media_boxes *boxes, const struct media_track *track)
+bool media_samples_can_walk(const struct media_track *track)
 {
-    return !boxes->is_fragmented && track->format_count == 1 && !track->has_compact_sizes &&
-           track->timescale > 0 && track->timescale <= INT32_MAX && track->times.count > 0 &&
-           track->chunks.count > 0 && track->sizes.count > 0 && track->offsets.count > 0;
+    return track->times.count > 0 && track->chunks.count > 0 && track->sizes.count > 0 &&
+           track->offsets.count > 0;
+}
+
+// Two sizes of four bits share a byte.
+static struct window open_sizes(int fd, const struct media_track *track)
+{
+    struct media_table table = track->sizes;
+    if (track->compact_size_bits == 4)
+        table.count = table.count / 2 + table.count % 2;
+    uint32_t bits = track->compact_size_bits;
+    return open_window(fd, &table, bits == 0 ? 4 : bits == 16 ? 2 : 1);
 }
 
 struct media_samples *media_samples_open(int fd, const struct media_boxes *boxes,
-                                         const struct media_track *track, int pcm_frame_bytes)
+                                         const struct media_track *track,
+                                         const int pcm_frame_bytes[MEDIA_DESCRIPTIONS])
 {
     struct media_samples *samples = alloc_zeroed(1, sizeof *samples);
     samples->fd = fd;
     samples->file_bytes = boxes->file_bytes;
     samples->track = track;
-    samples->pcm_frame_bytes = pcm_frame_bytes;
+    if (pcm_frame_bytes != NULL)
+        memcpy(samples->pcm_frame_bytes, pcm_frame_bytes, sizeof samples->pcm_frame_bytes);
     samples->times = open_window(fd, &track->times, 8);
     samples->chunks = open_window(fd, &track->chunks, 12);
-    samples->sizes = open_window(fd, &track->sizes, 4);
+    samples->sizes = open_sizes(fd, track);
     samples->offsets = open_window(fd, &track->offsets, track->has_wide_offsets ? 8 : 4);
     return samples;
+}
+
+void media_samples_rewind(struct media_samples *samples)
+{
+    samples->chunk = samples->chunk_run = samples->left_in_chunk = samples->sample = 0;
+    samples->time_run = samples->left_in_time_run = 0;
+    samples->bytes = samples->time = 0;
 }
 
 void media_samples_close(struct media_samples *samples)
@@ -124,6 +145,8 @@ static int begin_chunk(struct media_samples *samples, struct media_failure *why)
         if (run == NULL)
             return -1;
         samples->left_in_chunk = big_endian_32(run + 4);
+        uint32_t description = big_endian_32(run + 8); // from 1
+        samples->description = description > 0 ? description - 1 : 0;
     }
     return 1;
 }
@@ -144,20 +167,35 @@ static bool begin_time_run(struct media_samples *samples, struct media_failure *
     return true;
 }
 
+static int pcm_frame_bytes(const struct media_samples *samples)
+{
+    uint32_t description = samples->description;
+    return description < MEDIA_DESCRIPTIONS ? samples->pcm_frame_bytes[description] : 0;
+}
+
 static bool size_of_next(struct media_samples *samples, uint32_t count, int64_t *out,
                          struct media_failure *why)
 {
-    if (samples->pcm_frame_bytes > 0) {
-        *out = (int64_t)count * samples->pcm_frame_bytes;
+    if (pcm_frame_bytes(samples) > 0) {
+        *out = (int64_t)count * pcm_frame_bytes(samples);
         return true;
     }
     *out = samples->track->fixed_size_bytes;
     if (*out != 0)
         return true;
-    const unsigned char *size = entry_at(&samples->sizes, samples->sample, why);
+    uint32_t bits = samples->track->compact_size_bits;
+    uint32_t entry = bits == 4 ? samples->sample / 2 : samples->sample;
+    const unsigned char *size = entry_at(&samples->sizes, entry, why);
     if (size == NULL)
         return false;
-    *out = big_endian_32(size);
+    if (bits == 0)
+        *out = big_endian_32(size);
+    else if (bits == 16)
+        *out = size[0] << 8 | size[1];
+    else if (bits == 8)
+        *out = size[0];
+    else
+        *out = samples->sample % 2 == 0 ? size[0] >> 4 : size[0] & 15;
     return true;
 }
 
@@ -166,8 +204,7 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-// 34 years: so far times can be told on the clock of any rate without an overflow.
-static int64_t latest_time(const struct media_track *track)
+int64_t media_samples_latest_time(const struct media_track *track)
 {
     return (int64_t)track->timescale << 30;
 }
@@ -175,7 +212,7 @@ static int64_t latest_time(const struct media_track *track)
 int media_samples_next(struct media_samples *samples, struct media_sample *out,
                        struct media_failure *why)
 {
-    if (samples->sample == samples->sizes.table.count)
+    if (samples->sample == samples->track->sizes.count)
         return 0;
     int has_chunk = begin_chunk(samples, why);
     if (has_chunk <= 0)
@@ -183,9 +220,9 @@ int media_samples_next(struct media_samples *samples, struct media_sample *out,
     if (!begin_time_run(samples, why))
         return -1;
     uint32_t count = 1;
-    if (samples->pcm_frame_bytes > 0) {
+    if (pcm_frame_bytes(samples) > 0) {
         count = smaller(PCM_PACKET_SAMPLES, samples->left_in_chunk);
-        count = smaller(count, samples->sizes.table.count - samples->sample);
+        count = smaller(count, samples->track->sizes.count - samples->sample);
         count = smaller(count, samples->left_in_time_run);
     }
     if (!size_of_next(samples, count, &out->size_bytes, why))
@@ -197,11 +234,13 @@ int media_samples_next(struct media_samples *samples, struct media_sample *out,
     out->offset = samples->position;
     out->time = samples->time;
     out->duration = (int64_t)count * samples->delta;
+    out->description = samples->description;
     samples->position += out->size_bytes;
     samples->bytes += out->size_bytes;
     samples->time += out->duration;
     // Chunks that lie over each other would make a small file the work of a huge one.
-    if (samples->bytes > samples->file_bytes || samples->time > latest_time(samples->track)) {
+    if (samples->bytes > samples->file_bytes ||
+        samples->time > media_samples_latest_time(samples->track)) {
         media_fail(why, "not_media", "This file's index is damaged.");
         return -1;
     }
@@ -215,15 +254,21 @@ bool media_samples_total(int fd, const struct media_track *track, int64_t *out,
                          struct media_failure *why)
 {
     struct window times = open_window(fd, &track->times, 8);
+    uint32_t delta = 0;
     *out = 0;
     for (uint32_t i = 0; i < track->times.count; i++) {
         const unsigned char *run = entry_at(&times, i, why);
         if (run == NULL)
             return false;
         uint64_t ticks = (uint64_t)big_endian_32(run) * big_endian_32(run + 4);
-        if (ticks > (uint64_t)(latest_time(track) - *out))
+        if (ticks > (uint64_t)(media_samples_latest_time(track) - *out))
             return media_fail(why, "not_media", "This file's index is damaged.");
         *out += (int64_t)ticks;
+        // Programs that did not know how long the last sample is wrote 0.
+        bool is_last_unknown = i + 1 == track->times.count && i > 0 && ticks == 0;
+        if (is_last_unknown && big_endian_32(run) == 1)
+            *out += delta;
+        delta = big_endian_32(run + 4);
     }
     return true;
 }

@@ -3,148 +3,181 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "media/media_boxes.h"
-#include "media/media_codecs.h"
+#include "media/media_decoder.h"
 #include "media/media_edits.h"
 #include "media/media_input.h"
 #include "media/media_metadata.h"
+#include "media/media_packets.h"
 #include "media/media_samples.h"
+#include "media/media_timeline.h"
 
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/avutil.h>
+#include <libavutil/samplefmt.h>
 
 static const int64_t LONGEST_MS = INT64_MAX / 4;
 
+enum { SILENCE_SAMPLES = 4096 };
+
 struct media_source {
+    int fd;
+    struct media_selection selection;
     struct media_boxes boxes;
     struct media_metadata metadata;
-    const struct media_track *track;
+    struct media_track *track;
     struct media_input *input;
-    int fd;
-    struct media_samples *samples; // NULL: libavformat reads the packets
-    struct media_presentation presented;
-    int64_t position; // of the next frame, in samples of its own rate
     AVStream *stream;
-    AVCodecContext *decoder;
+    struct media_decoder *decoder;
+    struct media_packets *packets_read;
+    struct media_presentation presentation;
+    struct media_timeline timeline;
     AVPacket *packet;
     AVFrame *frame;
+    AVFrame *silence;       // shaped as the last frame
+    int64_t silent_samples; // to be given before the frame
+    bool has_frame;         // taken, not given yet
     bool is_drained;
+    int64_t packet_time; // of the packet that was sent last
+    int frame_samples;   // of the frame before
     int64_t packets;
     int64_t failed_packets;
     int64_t frames;
-    int64_t end_ms; // where the demuxed audio ends on the stream's own clock
+    double sent_seconds; // as the packets say
+    double decoded_seconds;
+    int64_t end_ms; // where the packets end on their own clock
 };
 
 // A header may announce any number: what is beyond all sense is a very long time.
 static int64_t to_ms(uint64_t duration, uint32_t timescale)
 {
-    double ms = (double)duration * 1000 / timescale;
+    double ms = timescale > 0 ? (double)duration * 1000 / timescale : 0;
     return ms < (double)LONGEST_MS ? (int64_t)ms : LONGEST_MS;
 }
 
-static int64_t duration_of_track_ms(const struct media_boxes *boxes,
-                                    const struct media_track *track)
+static int64_t larger(int64_t a, int64_t b)
 {
-    // The longer of the two clocks would count a video that goes on after its sound.
-    if (track->timescale > 0 && track->duration > 0)
-        return to_ms(track->duration, track->timescale);
-    if (boxes->is_fragmented && boxes->timescale > 0)
-        return to_ms(boxes->duration, boxes->timescale);
-    return 0;
+    return a > b ? a : b;
 }
 
-static bool look_at_boxes(struct media_source *source, const struct media_selection *selection,
-                          struct media_failure *why)
+// How long the headers say that the file is; 0 if they do not.
+static int64_t announced_ms(const struct media_source *source)
+{
+    const struct media_boxes *boxes = &source->boxes;
+    int64_t movie_ms = to_ms(boxes->duration, boxes->timescale);
+    int64_t fragments_ms = to_ms(boxes->fragments_duration, boxes->timescale);
+    int64_t track_ms = to_ms(source->track->duration, source->track->timescale);
+    return larger(larger(movie_ms, fragments_ms), track_ms);
+}
+
+// The longer of the movie's and the track's clock would count a video that goes on after its
+// sound; only for fragments there may be nothing else.
+static int64_t presented_ms(const struct media_source *source)
+{
+    if (!source->boxes.is_fragmented)
+        return media_presentation_ms(&source->presentation);
+    if (source->track->duration > 0)
+        return to_ms(source->track->duration, source->track->timescale);
+    return announced_ms(source);
+}
+
+static bool look_at_boxes(struct media_source *source, struct media_failure *why)
 {
     if (!media_boxes_read(source->fd, &source->boxes, why))
         return false;
-    source->track = media_boxes_choose_audio(&source->boxes, selection->track, why);
-    if (source->track == NULL)
+    const struct media_track *track =
+        media_boxes_choose_audio(&source->boxes, source->selection.track, why);
+    if (track == NULL)
         return false;
-    int64_t longest_ms = selection->max_duration_ms;
-    if (longest_ms > 0 && media_source_duration_ms(source) > longest_ms)
-        return media_fail(why, "too_long", NULL);
+    source->track = &source->boxes.tracks[track - source->boxes.tracks];
     media_metadata_read(source->fd, &source->boxes, &source->metadata);
-    media_metadata_cut(&source->metadata, selection->start_ms, selection->end_ms);
-    return media_boxes_check_offsets(source->fd, &source->boxes, source->track, why);
+    media_metadata_cut(&source->metadata, source->selection.start_ms, source->selection.end_ms);
+    return media_boxes_check_offsets(source->fd, &source->boxes, track, why);
 }
 
-// Our own walk keeps the track's clock, which is the stream's too.
-static AVRational time_base(const struct media_source *source)
+static bool open_input(struct media_source *source, struct media_failure *why)
 {
-    if (source->samples != NULL)
-        return (AVRational){1, (int)source->track->timescale};
-    return source->stream->time_base;
-}
-
-static bool open_decoder(struct media_source *source, struct media_failure *why)
-{
-    const AVCodec *codec = media_codec_find(source->stream->codecpar->codec_id);
-    if (codec == NULL)
-        return media_fail(why, "unsupported_codec", NULL);
-    source->decoder = avcodec_alloc_context3(codec);
-    source->packet = av_packet_alloc();
-    source->frame = av_frame_alloc();
-    if (source->decoder == NULL || source->packet == NULL || source->frame == NULL)
-        return media_fail(why, "internal", "There is not enough memory.");
-    if (avcodec_parameters_to_context(source->decoder, source->stream->codecpar) < 0)
-        return media_fail(why, "unsupported_codec", NULL);
-    source->decoder->thread_count = 1;
-    source->decoder->pkt_timebase = time_base(source);
-    if (avcodec_open2(source->decoder, codec, NULL) < 0)
-        return media_fail(why, "unsupported_codec", NULL);
-    return true;
-}
-
-// What is presented, when there is no edit list but iTunes' comment.
-static void apply_itunes_comment(struct media_source *source)
-{
-    const char *comment = source->metadata.itunes_priming;
-    bool counts_samples = (int)source->track->timescale == source->stream->codecpar->sample_rate;
-    if (source->track->edits.count == 0 && comment != NULL && counts_samples)
-        media_edits_parse_itunes(comment, &source->presented);
-}
-
-static int pcm_frame_bytes(const AVCodecParameters *parameters)
-{
-    return av_get_bits_per_sample(parameters->codec_id) / 8 * parameters->ch_layout.nb_channels;
-}
-
-static bool open_input(struct media_source *source, bool is_walkable, struct media_failure *why)
-{
-    source->input = media_input_open(source->fd, &source->boxes, source->track, is_walkable, why);
+    source->input = media_input_open(source->fd, &source->boxes, source->track, 0, why);
     if (source->input == NULL)
         return false;
     source->stream = media_input_stream(source->input, source->track->id);
     if (source->stream == NULL)
         return media_fail(why, "no_audio", NULL);
-    if (!is_walkable)
-        return true;
-    source->samples = media_samples_open(source->fd, &source->boxes, source->track,
-                                         pcm_frame_bytes(source->stream->codecpar));
-    apply_itunes_comment(source);
+    struct media_track *track = source->track;
+    if (track->timescale == 0 || track->timescale > INT32_MAX)
+        track->timescale = (uint32_t)larger(source->stream->codecpar->sample_rate, 1);
     return true;
 }
 
-// Plain files are walked by us, in little memory and to the exact sample; libavformat reads those
-// in fragments or with several stretches, and cuts them by itself.
-static bool choose_reader(struct media_source *source, bool *out_is_walkable,
-                          struct media_failure *why)
+static bool open_decoder(struct media_source *source, struct media_failure *why)
 {
-    source->presented = (struct media_presentation){.start = INT64_MIN, .end = INT64_MAX};
-    *out_is_walkable = false;
-    if (!media_samples_can_walk(&source->boxes, source->track))
-        return true;
-    int64_t total;
-    if (!media_samples_total(source->fd, source->track, &total, why))
+    source->decoder = media_decoder_open(source->fd, &source->boxes, source->track,
+                                         source->stream->codecpar, why);
+    if (source->decoder == NULL)
         return false;
-    struct media_presentation presented;
-    enum media_edits edits =
-        media_edits_read(source->fd, &source->boxes, source->track, total, &presented, why);
-    *out_is_walkable = edits == MEDIA_EDITS_SIMPLE;
-    if (*out_is_walkable)
-        source->presented = presented;
-    return edits != MEDIA_EDITS_FAILED;
+    source->packet = av_packet_alloc();
+    source->frame = av_frame_alloc();
+    source->silence = av_frame_alloc();
+    if (source->packet == NULL || source->frame == NULL || source->silence == NULL)
+        return media_fail(why, "internal", "There is not enough memory.");
+    int pcm_frame_bytes[MEDIA_DESCRIPTIONS];
+    media_decoder_pcm_frame_bytes(source->decoder, pcm_frame_bytes);
+    source->packets_read =
+        media_packets_open(source->fd, &source->boxes, source->track, pcm_frame_bytes);
+    return true;
+}
+
+// Without an edit list, iTunes' comment or Opus' own header say what comes before the sound.
+static void cut_priming(struct media_source *source, int64_t total)
+{
+    const AVCodecParameters *parameters = source->stream->codecpar;
+    const char *comment = source->metadata.itunes_priming;
+    if (source->track->edits.count > 0)
+        return;
+    if (comment != NULL && media_presentation_cut_itunes(&source->presentation, comment,
+                                                         parameters->sample_rate, total))
+        return;
+    if (parameters->codec_id == AV_CODEC_ID_OPUS)
+        media_presentation_cut_delay(&source->presentation, parameters->initial_padding, 48000);
+}
+
+static bool find_presentation(struct media_source *source, struct media_failure *why)
+{
+    int64_t total = 0;
+    if (!source->boxes.is_fragmented && source->track->times.count > 0 &&
+        !media_samples_total(source->fd, source->track, &total, why))
+        return false;
+    if (!media_presentation_read(source->fd, &source->boxes, source->track, total,
+                                 &source->presentation, why))
+        return false;
+    cut_priming(source, total);
+    int64_t longest_ms = source->selection.max_duration_ms;
+    if (longest_ms > 0 && media_source_duration_ms(source) > longest_ms)
+        return media_fail(why, "too_long", NULL);
+    return true;
+}
+
+// The decoder begins early enough that what is heard first is whole.
+static bool enter_stretch(struct media_source *source, struct media_failure *why)
+{
+    int64_t warm_up =
+        av_rescale(media_decoder_warm_up_ms(source->decoder), source->track->timescale, 1000);
+    int64_t entry = media_timeline_entry(&source->timeline) - warm_up;
+    return media_packets_seek(source->packets_read, larger(entry, 0), why);
+}
+
+static bool begin(struct media_source *source, struct media_failure *why)
+{
+    const struct media_selection *selection = &source->selection;
+    struct media_timeline *timeline = &source->timeline;
+    media_timeline_init(timeline, &source->presentation, source->track->timescale);
+    timeline->start_ms = selection->start_ms;
+    timeline->end_ms = selection->end_ms;
+    timeline->announced_ms = announced_ms(source);
+    bool is_forward = selection->end_ms == 0 || selection->end_ms > selection->start_ms;
+    if (!is_forward || !media_timeline_enter(timeline, 0))
+        return media_fail(why, "empty_selection", NULL);
+    return enter_stretch(source, why);
 }
 
 struct media_source *media_source_open(int fd, const struct media_selection *selection,
@@ -152,9 +185,9 @@ struct media_source *media_source_open(int fd, const struct media_selection *sel
 {
     SCOPED(media_source_close) struct media_source *source = alloc_zeroed(1, sizeof *source);
     source->fd = fd;
-    bool is_walkable;
-    if (!look_at_boxes(source, selection, why) || !choose_reader(source, &is_walkable, why) ||
-        !open_input(source, is_walkable, why) || !open_decoder(source, why))
+    source->selection = *selection;
+    if (!look_at_boxes(source, why) || !open_input(source, why) ||
+        !find_presentation(source, why) || !open_decoder(source, why) || !begin(source, why))
         return NULL;
     return TAKE(source);
 }
@@ -163,99 +196,82 @@ void media_source_close(struct media_source *source)
 {
     if (source == NULL)
         return;
+    av_frame_free(&source->silence);
     av_frame_free(&source->frame);
     av_packet_free(&source->packet);
-    avcodec_free_context(&source->decoder);
-    media_samples_close(source->samples);
+    media_packets_close(source->packets_read);
+    media_decoder_close(source->decoder);
+    media_presentation_finish(&source->presentation);
     media_input_close(source->input);
     media_metadata_finish(&source->metadata);
     free(source);
 }
 
-static void note_end(struct media_source *source, const AVPacket *packet)
+static void count_failure(struct media_source *source)
 {
-    if (packet->pts == AV_NOPTS_VALUE || packet->pts > INT64_MAX - packet->duration)
-        return;
-    int64_t end_ms =
-        av_rescale_q(packet->pts + packet->duration, time_base(source), (AVRational){1, 1000});
-    if (end_ms > source->end_ms)
-        source->end_ms = end_ms;
+    source->failed_packets++;
+    media_timeline_lose(&source->timeline, source->packet_time, source->frame_samples);
 }
 
-// The walk's next sample as a packet: as av_read_frame, AVERROR_EXIT when `why` is set.
-static int read_sample(struct media_source *source, struct media_failure *why)
+static void note_packet(struct media_source *source)
 {
-    struct media_sample sample;
-    int step = media_samples_next(source->samples, &sample, why);
-    if (step <= 0)
-        return step == 0 ? AVERROR_EOF : AVERROR_EXIT;
-    if (sample.size_bytes > MEDIA_PACKET_BYTES) {
-        media_fail(why, "too_complex", NULL);
-        return AVERROR_EXIT;
-    }
-    AVPacket *packet = source->packet;
-    if (av_new_packet(packet, (int)sample.size_bytes) < 0)
-        return AVERROR(ENOMEM);
-    packet->pts = packet->dts = sample.time;
-    packet->duration = sample.duration;
-    struct error err;
-    ssize_t got = file_read_at(source->fd, packet->data, (size_t)packet->size, sample.offset, &err);
-    if (got == packet->size)
-        return 0;
-    av_packet_unref(packet);
-    media_fail(why, got < 0 ? "internal" : "truncated", got < 0 ? "%s" : NULL, err.text);
-    return AVERROR_EXIT;
-}
-
-static int read_packet(struct media_source *source, struct media_failure *why)
-{
-    if (source->samples != NULL)
-        return read_sample(source, why);
-    return media_input_read(source->input, source->stream, source->packet);
+    const AVPacket *packet = source->packet;
+    const struct media_track *track = source->track;
+    source->packets++;
+    source->packet_time = packet->pts;
+    source->sent_seconds += (double)packet->duration / track->timescale;
+    source->end_ms =
+        larger(source->end_ms, av_rescale(packet->pts + packet->duration, 1000, track->timescale));
 }
 
 // Hands one packet to the decoder, or tells it that there are no more.
 static bool feed(struct media_source *source, struct media_failure *why)
 {
-    int result = read_packet(source, why);
-    if (result == AVERROR_EXIT)
+    struct media_packet_facts facts;
+    AVPacket *packet = source->packet;
+    int step = media_packets_next(source->packets_read, packet, &facts, why);
+    if (step < 0)
         return false;
-    // A packet is as large as the file says.
-    if (result == AVERROR(ENOMEM))
-        return media_fail(why, "too_complex", NULL);
-    if (result < 0) {
+    if (step == 0 || media_timeline_is_behind(&source->timeline, packet->pts)) {
+        av_packet_unref(packet);
         source->is_drained = true;
-        avcodec_send_packet(source->decoder, NULL);
+        media_decoder_send(source->decoder, NULL, 0);
         return true;
     }
-    note_end(source, source->packet);
-    source->packets++;
-    bool is_whole = source->packet->size <= MEDIA_PACKET_BYTES;
-    result = is_whole ? avcodec_send_packet(source->decoder, source->packet) : AVERROR_INVALIDDATA;
-    av_packet_unref(source->packet);
+    note_packet(source);
+    if (facts.is_last && packet->duration > 0)
+        media_timeline_end_at(&source->timeline, packet->pts + packet->duration);
+    // The decoder would take an empty packet for the end.
+    int result = packet->size > 0 ? media_decoder_send(source->decoder, packet, facts.description)
+                                  : AVERROR_INVALIDDATA;
+    av_packet_unref(packet);
     if (result == AVERROR(ENOMEM))
         return media_fail(why, "internal", "There is not enough memory.");
     if (result < 0)
-        source->failed_packets++;
+        count_failure(source);
     return true;
 }
 
-// Ends more than a second and 2 % before its announced end. Only for what libavformat reads: our
-// own walk has seen every sample in its place, and a wrong length in a header harms nothing. The
-// movie's length says nothing about the track either: a picture may outlast its sound.
+// Ends more than a second and 2 % before its announced end. Only for fragments: a sample table has
+// told every sample in its place, and a wrong length in a header harms nothing. The movie's length
+// says nothing about the track either: a picture may outlast its sound.
 static bool is_cut(const struct media_source *source)
 {
-    if (source->samples != NULL || source->track->duration == 0)
+    bool is_to_the_end = source->selection.end_ms == 0;
+    if (!source->boxes.is_fragmented || source->track->duration == 0 || !is_to_the_end)
         return false;
-    int64_t announced_ms = media_source_duration_ms(source);
-    int64_t missing_ms = announced_ms - source->end_ms;
-    return missing_ms > 1000 && missing_ms > announced_ms / 50;
+    int64_t expected_ms = to_ms(source->track->duration, source->track->timescale);
+    int64_t missing_ms = expected_ms - source->end_ms;
+    return missing_ms > 1000 && missing_ms > expected_ms / 50;
 }
 
 static enum media_step judge_end(const struct media_source *source, struct media_failure *why)
 {
+    bool is_selected = source->selection.start_ms > 0 || source->selection.end_ms > 0;
     if (is_cut(source))
         media_fail(why, "truncated", NULL);
+    else if (is_selected && source->timeline.given == source->timeline.first)
+        media_fail(why, "empty_selection", NULL);
     else if (source->packets == 0)
         media_fail(why, "no_audio", "The audio track of this file is empty.");
     else if (source->frames == 0 || source->failed_packets > source->packets / 2)
@@ -273,82 +289,122 @@ static bool is_sane(const AVFrame *frame)
            frame->sample_rate <= MEDIA_HIGHEST_RATE_HZ;
 }
 
-// Cuts the frame down to what is presented of it; the frame's samples may become none.
-static void cut_to_presented(struct media_source *source, AVFrame *frame)
+// Silence takes the shape of the frames around it.
+static bool shape_silence(struct media_source *source, struct media_failure *why)
 {
-    const AVRational rate = {1, frame->sample_rate};
-    if (frame->pts != AV_NOPTS_VALUE)
-        source->position = av_rescale_q(frame->pts, time_base(source), rate);
-    int64_t first = source->position;
-    source->position += frame->nb_samples;
-    int64_t start = av_rescale_q(source->presented.start, time_base(source), rate);
-    int64_t skip = start > first ? start - first : 0;
-    if (source->presented.end != INT64_MAX) {
-        int64_t end = av_rescale_q(source->presented.end, time_base(source), rate);
-        int64_t kept = end > first ? end - first : 0;
-        if (kept < frame->nb_samples)
-            frame->nb_samples = (int)kept;
-    }
-    if (skip >= frame->nb_samples) {
-        frame->nb_samples = 0;
-        return;
-    }
+    const AVFrame *frame = source->frame;
+    AVFrame *silence = source->silence;
+    if (silence->format == frame->format && silence->sample_rate == frame->sample_rate &&
+        av_channel_layout_compare(&silence->ch_layout, &frame->ch_layout) == 0)
+        return true;
+    av_frame_unref(silence);
+    silence->format = frame->format;
+    silence->sample_rate = frame->sample_rate;
+    silence->nb_samples = SILENCE_SAMPLES;
+    if (av_channel_layout_copy(&silence->ch_layout, &frame->ch_layout) < 0 ||
+        av_frame_get_buffer(silence, 0) < 0)
+        return media_fail(why, "internal", "There is not enough memory.");
+    av_samples_set_silence(silence->extended_data, 0, SILENCE_SAMPLES,
+                           silence->ch_layout.nb_channels, (enum AVSampleFormat)silence->format);
+    return true;
+}
+
+static void cut_frame(AVFrame *frame, const struct media_piece *piece)
+{
     int bytes = av_get_bytes_per_sample((enum AVSampleFormat)frame->format);
     bool is_planar = av_sample_fmt_is_planar((enum AVSampleFormat)frame->format) != 0;
     int planes = is_planar ? frame->ch_layout.nb_channels : 1;
-    int64_t offset = skip * bytes * (is_planar ? 1 : frame->ch_layout.nb_channels);
+    int64_t offset = (int64_t)piece->skip * bytes * (is_planar ? 1 : frame->ch_layout.nb_channels);
     for (int i = 0; i < planes; i++)
         frame->data[i] += offset;
-    frame->nb_samples -= (int)skip;
+    frame->nb_samples = piece->count;
 }
 
-// 1 a frame with samples, 0 not yet, -1 failed.
+// Decoders give no more than the packets announce; more is a file that costs much and says little.
+static bool is_more_than_claimed(const struct media_source *source)
+{
+    return source->decoded_seconds > source->sent_seconds * 1.05 + 5;
+}
+
+// 1 a frame is there, with silence before it, 0 not yet, -1 failed.
 static int take_frame(struct media_source *source, struct media_failure *why)
 {
     AVFrame *frame = source->frame;
     av_frame_unref(frame);
-    int result = avcodec_receive_frame(source->decoder, frame);
-    if (result == AVERROR(ENOMEM)) {
-        media_fail(why, "internal", "There is not enough memory.");
-        return -1;
-    }
+    int result = media_decoder_receive(source->decoder, frame);
+    if (result == AVERROR(ENOMEM))
+        return media_fail(why, "internal", "There is not enough memory.") ? 0 : -1;
     if (result < 0) {
-        source->failed_packets += result != AVERROR(EAGAIN) && result != AVERROR_EOF ? 1 : 0;
+        if (result != AVERROR(EAGAIN) && result != AVERROR_EOF)
+            count_failure(source);
         return 0;
     }
-    if (!is_sane(frame)) {
-        media_fail(why, "unsupported_codec", NULL);
-        return -1;
-    }
+    if (!is_sane(frame))
+        return media_fail(why, "unsupported_codec", NULL) ? 0 : -1;
     source->frames++;
-    if (source->samples != NULL)
-        cut_to_presented(source, frame);
+    source->frame_samples = frame->nb_samples;
+    source->decoded_seconds += (double)frame->nb_samples / frame->sample_rate;
+    if (is_more_than_claimed(source))
+        return media_fail(why, "not_media", "This file's index is damaged.") ? 0 : -1;
+    if (!shape_silence(source, why))
+        return -1;
+    media_timeline_set_rate(&source->timeline, frame->sample_rate);
+    int64_t time = frame->pts != AV_NOPTS_VALUE ? frame->pts : INT64_MIN;
+    struct media_piece piece = media_timeline_place(&source->timeline, time, frame->nb_samples);
+    cut_frame(frame, &piece);
+    source->silent_samples = piece.silence;
+    source->has_frame = piece.count > 0;
     return 1;
+}
+
+// When all of a stretch was decoded: 1 another one begins, 0 there is none, -1 failed.
+static int next_stretch(struct media_source *source, struct media_failure *why)
+{
+    if (!media_timeline_enter(&source->timeline, source->timeline.stretch + 1))
+        return 0;
+    media_decoder_reset(source->decoder);
+    source->is_drained = false;
+    return enter_stretch(source, why) ? 1 : -1;
+}
+
+static AVFrame *give_silence(struct media_source *source)
+{
+    int64_t count = source->silent_samples;
+    source->silence->nb_samples = count < SILENCE_SAMPLES ? (int)count : SILENCE_SAMPLES;
+    source->silent_samples -= source->silence->nb_samples;
+    return source->silence;
 }
 
 enum media_step media_source_next(struct media_source *source, AVFrame **out,
                                   struct media_failure *why)
 {
     for (;;) {
-        int taken = take_frame(source, why);
-        if (taken < 0)
-            return MEDIA_STEP_FAILED;
-        if (taken > 0 && source->frame->nb_samples == 0)
-            continue;
-        if (taken > 0) {
-            *out = source->frame;
+        if (source->silent_samples > 0 || source->has_frame) {
+            bool is_silence = source->silent_samples > 0;
+            *out = is_silence ? give_silence(source) : source->frame;
+            source->has_frame = source->has_frame && is_silence;
             return MEDIA_STEP_FRAME;
         }
-        if (source->is_drained)
-            return judge_end(source, why);
-        if (!feed(source, why))
+        int step = take_frame(source, why);
+        if (step == 0 && source->is_drained) {
+            source->silent_samples = media_timeline_rest(&source->timeline);
+            if (source->silent_samples == 0 && (step = next_stretch(source, why)) == 0)
+                return judge_end(source, why);
+        } else if (step == 0 && !feed(source, why)) {
+            step = -1;
+        }
+        if (step < 0)
             return MEDIA_STEP_FAILED;
     }
 }
 
 int64_t media_source_duration_ms(const struct media_source *source)
 {
-    return duration_of_track_ms(&source->boxes, source->track);
+    const struct media_selection *selection = &source->selection;
+    int64_t end_ms = presented_ms(source);
+    if (selection->end_ms > 0 && (end_ms == 0 || selection->end_ms < end_ms))
+        end_ms = selection->end_ms;
+    return larger(end_ms - selection->start_ms, 0);
 }
 
 const struct media_metadata *media_source_metadata(const struct media_source *source)

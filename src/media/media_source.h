@@ -1,7 +1,12 @@
 #pragma once
-// A stranger's MP4, M4A or MOV as decoded audio frames: media_boxes looks first, then libavformat
-// (mov demuxer only, on one descriptor, unable to open anything) and one audio decoder of a short
-// list. The samples that come out are those that a player presents: priming is cut off.
+// A stranger's MP4, M4A or MOV as decoded audio frames: media_boxes looks first, libavformat (mov
+// demuxer only, on one descriptor, unable to open anything) tells codec and settings, media_packets
+// reads, and an audio decoder of a short list decodes.
+//
+// The samples that come out are those that a player presents: priming and padding are cut off,
+// edits are obeyed, and what is not there is silence: gaps between time stamps, an empty edit in
+// front, packets that are damaged. So all sound stays in its place. The frames' rate and channels
+// may change midway.
 
 #include "base/scope.h"
 #include "media/media_failure.h"

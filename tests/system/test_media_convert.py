@@ -169,17 +169,18 @@ def test_surround_is_mixed_down_to_stereo(make, tmp_path):
     assert 0.95 < loudness < 1.05
 
 
-@pytest.mark.parametrize("flags", ["", "+faststart", "+frag_keyframe+empty_moov",
-                                   "+frag_keyframe+empty_moov+default_base_moof",
-                                   "+frag_keyframe+delay_moov+omit_tfhd_offset"])
-def test_a_video_gives_its_sound_however_it_is_laid_out(make, tmp_path, flags):
-    path, _ = make(f"video{flags}.mp4", (
+# An index that ffmpeg writes before the first packet cannot say how long the priming is.
+@pytest.mark.parametrize("flags,priming", [
+    ("", 0), ("+faststart", 0), ("+frag_keyframe+empty_moov", 1024),
+    ("+frag_keyframe+empty_moov+default_base_moof", 1024),
+    ("+frag_keyframe+delay_moov+omit_tfhd_offset", 0)])
+def test_a_video_gives_its_sound_however_it_is_laid_out(make, tmp_path, flags, priming):
+    path, source = make(f"video{flags}.mp4", (
         "-c:v", "mpeg4", "-c:a", "aac", *(("-movflags", flags) if flags else ())), picture=True)
     mp3 = convert(path, tmp_path / "out.mp3")
-    before, after = decode(path, 48000, 2), decode(mp3, 48000, 2)
-    assert abs(len(before) - len(after)) < 2 * 1024
-    count = min(len(before), len(after))
-    assert correlation(before[:count], after[:count]) >= 0.99
+    before, after = decode(source, 48000, 2), decode(mp3, 48000, 2)[2 * priming:]
+    assert len(before) == len(after)
+    assert correlation(before, after) >= 0.99
 
 
 def test_the_edit_list_cuts_priming_and_padding_to_the_sample(make, tmp_path):
@@ -434,7 +435,7 @@ def box(name: bytes, *content: bytes) -> bytes:
 
 def test_an_announced_length_beyond_all_sense_is_too_long(make, tmp_path):
     path, _ = make("aac.mp4")
-    data = bytearray(path.read_bytes())
+    data = bytearray(path.read_bytes().replace(b"edts", b"free"))  # what it presents is short
     head = data.index(b"mdhd") - 4
     wide = box(b"mdhd", b"\1\0\0\0", bytes(16), (1).to_bytes(4, "big"), b"\xff" * 7 + b"\xfe",
                bytes(4))

@@ -1,5 +1,4 @@
 #include "media/media_boxes.h"
-#include "media/media_edits.h"
 #include "media/media_encode.h"
 #include "media/media_samples.h"
 
@@ -218,7 +217,7 @@ static void a_track_is_read_with_its_tables(void **state)
     assert_int_equal(track->duration, 4196);
     assert_int_equal(track->sizes.count, 5);
     assert_int_equal(track->offsets.count, 3);
-    assert_true(media_samples_can_walk(&boxes, track));
+    assert_true(media_samples_can_walk(track));
 }
 
 static void samples_are_found_through_their_chunks(void **state)
@@ -236,7 +235,7 @@ static void samples_are_found_through_their_chunks(void **state)
     assert_int_equal(total, 4 * 1024 + 100);
 
     SCOPED(media_samples_close)
-    struct media_samples *samples = media_samples_open(fd, &boxes, track, 0);
+    struct media_samples *samples = media_samples_open(fd, &boxes, track, NULL);
     static const int64_t places[5] = {0, 10, 100, 112, 200};
     struct media_sample sample;
     int64_t base = 0;
@@ -362,41 +361,6 @@ static void a_table_that_claims_more_than_its_box_holds_is_damaged(void **state)
     assert_refused(&maker, "not_media");
 }
 
-static enum media_edits read_edits(struct shape shape, struct media_presentation *out)
-{
-    struct maker maker;
-    make_one_track(&maker, shape);
-    struct media_boxes boxes;
-    struct media_failure why;
-    SCOPED_FD int fd = open_file(&maker);
-    assert_true(media_boxes_read(fd, &boxes, &why));
-    return media_edits_read(fd, &boxes, &boxes.tracks[0], 4196, out, &why);
-}
-
-static void an_end_within_a_tick_of_the_last_sample_is_the_last_sample(void **state)
-{
-    (void)state;
-    struct shape shape = plain;
-    struct media_presentation presented;
-    assert_int_equal(read_edits(shape, &presented), MEDIA_EDITS_SIMPLE);
-    assert_int_equal(presented.start, 0);
-    assert_int_equal(presented.end, 4196);
-
-    shape.edits = 1;
-    shape.edit_start = 1024;
-    shape.edit_duration = 71; // of 71.9 ms
-    assert_int_equal(read_edits(shape, &presented), MEDIA_EDITS_SIMPLE);
-    assert_int_equal(presented.start, 1024);
-    assert_int_equal(presented.end, 4196);
-
-    shape.edit_duration = 50; // 2205 samples
-    assert_int_equal(read_edits(shape, &presented), MEDIA_EDITS_SIMPLE);
-    assert_int_equal(presented.end, 1024 + 2205);
-
-    shape.edits = 2;
-    assert_int_equal(read_edits(shape, &presented), MEDIA_EDITS_COMPLEX);
-}
-
 static void thousands_of_edits_are_too_complex(void **state)
 {
     (void)state;
@@ -431,7 +395,7 @@ static void assert_shared_bytes_end(uint32_t size_bytes, int last_step)
     SCOPED_FD int fd = open_file(&maker);
     assert_true(media_boxes_read(fd, &boxes, &why));
     SCOPED(media_samples_close)
-    struct media_samples *samples = media_samples_open(fd, &boxes, &boxes.tracks[0], 0);
+    struct media_samples *samples = media_samples_open(fd, &boxes, &boxes.tracks[0], NULL);
     struct media_sample sample;
     int step;
     while ((step = media_samples_next(samples, &sample, &why)) > 0) {
@@ -445,33 +409,6 @@ static void samples_that_share_bytes_are_no_more_than_the_file_holds(void **stat
     (void)state;
     assert_shared_bytes_end(100, 0);
     assert_shared_bytes_end(300, -1);
-}
-
-static void a_clock_that_has_no_second_is_not_walked(void **state)
-{
-    (void)state;
-    static const uint32_t timescales[] = {0, 0x80000000u, UINT32_MAX};
-    struct maker maker;
-    make_one_track(&maker, plain);
-    struct media_boxes boxes;
-    struct media_failure why;
-    assert_true(read_boxes(&maker, &boxes, &why));
-    for (size_t i = 0; i < 3; i++) {
-        boxes.tracks[0].timescale = timescales[i];
-        assert_false(media_samples_can_walk(&boxes, &boxes.tracks[0]));
-    }
-}
-
-static void itunes_comment_is_read(void **state)
-{
-    (void)state;
-    struct media_presentation presented;
-    assert_true(media_edits_parse_itunes(
-        " 00000000 00000840 000001CA 00000000003F31F6 00000000 00000000", &presented));
-    assert_int_equal(presented.start, 0x840);
-    assert_int_equal(presented.end, 0x840 + 0x3F31F6);
-    assert_false(media_edits_parse_itunes(" 00000000 00000840", &presented));
-    assert_false(media_edits_parse_itunes("nonsense", &presented));
 }
 
 static void the_mp3_takes_the_sources_rate_where_it_can(void **state)
@@ -504,11 +441,8 @@ int main(void)
         cmocka_unit_test(a_file_without_its_index_is_truncated),
         cmocka_unit_test(an_index_over_the_limit_is_too_complex),
         cmocka_unit_test(a_table_that_claims_more_than_its_box_holds_is_damaged),
-        cmocka_unit_test(an_end_within_a_tick_of_the_last_sample_is_the_last_sample),
         cmocka_unit_test(thousands_of_edits_are_too_complex),
         cmocka_unit_test(samples_that_share_bytes_are_no_more_than_the_file_holds),
-        cmocka_unit_test(a_clock_that_has_no_second_is_not_walked),
-        cmocka_unit_test(itunes_comment_is_read),
         cmocka_unit_test(the_mp3_takes_the_sources_rate_where_it_can),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
