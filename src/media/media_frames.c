@@ -27,7 +27,7 @@ struct media_frames *media_frames_create(size_t limit)
     assert(limit > 0);
     struct media_frames *frames = alloc_zeroed(1, sizeof *frames);
     frames->limit = limit;
-    frames->ring = alloc_zeroed(limit, sizeof *frames->ring);
+    frames->ring = alloc_zeroed(limit, sizeof(void *));
     return frames;
 }
 

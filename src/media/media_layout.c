@@ -136,7 +136,7 @@ static size_t most_left(const struct mp3_frame *shape)
 {
     size_t most = (size_t)mp3_side_info_farthest(shape);
     size_t size = (size_t)shape->size_bytes;
-    size_t held = GRANULE_BYTES * (shape->version == 10 ? 2 : 1);
+    size_t held = shape->version == 10 ? 2 * GRANULE_BYTES : GRANULE_BYTES;
     if (most + size > held)
         most = held > size ? held - size : 0;
     return most;

@@ -36,7 +36,7 @@ static void note_point(struct mp3_lame_count *count)
     if (count->frames % count->stride != 0)
         return;
     if (count->point_count == MP3_LAME_POINTS) {
-        for (int i = 0; i < MP3_LAME_POINTS / 2; i++)
+        for (size_t i = 0; i < MP3_LAME_POINTS / 2; i++)
             count->points[i] = count->points[2 * i];
         count->point_count = MP3_LAME_POINTS / 2;
         count->stride *= 2;
