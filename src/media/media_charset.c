@@ -76,7 +76,7 @@ static void decode_mac_roman(const unsigned char *bytes, size_t size, struct buf
         append_code_point(out, bytes[i] < 0x80 ? bytes[i] : mac_roman[bytes[i] - 0x80]);
 }
 
-// What was read only up to a limit may end inside a code point.
+// Of what was read only up to a limit, the end may lie inside a code point.
 static size_t without_cut_end(const unsigned char *bytes, size_t size)
 {
     size_t whole = size;
@@ -89,7 +89,7 @@ static size_t without_cut_end(const unsigned char *bytes, size_t size)
 }
 
 static void decode(enum media_charset charset, const unsigned char *bytes, size_t size,
-                   struct buf *out)
+                   bool may_be_cut, struct buf *out)
 {
     bool has_mark = size >= 2 && ((bytes[0] == 0xfe && bytes[1] == 0xff) ||
                                   (bytes[0] == 0xff && bytes[1] == 0xfe));
@@ -102,7 +102,7 @@ static void decode(enum media_charset charset, const unsigned char *bytes, size_
         bytes += 3;
         size -= 3;
     }
-    size_t whole = without_cut_end(bytes, size);
+    size_t whole = may_be_cut ? without_cut_end(bytes, size) : size;
     if (charset == MEDIA_CHARSET_GUESSED && !text_is_utf8((const char *)bytes, whole))
         decode_mac_roman(bytes, size, out);
     else
@@ -142,7 +142,7 @@ char *media_charset_decode(enum media_charset charset, const void *bytes, size_t
 {
     SCOPED_BUF struct buf text;
     buf_init(&text, size * 3); // a byte of Mac OS Roman becomes three at most
-    decode(charset, bytes, size, &text);
+    decode(charset, bytes, size, size >= limit_bytes, &text);
     SCOPED(free) char *clean = alloc_zeroed(1, limit_bytes + 1);
     if (has_lines)
         clean_lines(clean, limit_bytes + 1, text.bytes, text.size);

@@ -13,6 +13,6 @@ enum media_charset {
 };
 
 // A new text of at most limit_bytes; NULL when nothing is left of it. With `has_lines` the ends
-// of lines stay, as '\n'.
+// of lines stay, as '\n'. Bytes as many as the limit or more may have been cut by their reader.
 char *media_charset_decode(enum media_charset charset, const void *bytes, size_t size,
                            bool has_lines, size_t limit_bytes);
