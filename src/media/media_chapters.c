@@ -9,8 +9,8 @@
 
 enum { EMPTY_EDITS = 8, TICKS_PER_MS = 10000 };
 
-// More than a century: what is beyond that is nonsense.
-static const int64_t LATEST_MS = INT64_C(1) << 42;
+// 49 days: what a tag's 32 bits can hold. What begins later is no chapter.
+static const int64_t LATEST_MS = UINT32_MAX - 1;
 
 static void add(struct media_metadata *out, int64_t start_ms, int64_t end_ms, char *title)
 {

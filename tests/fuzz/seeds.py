@@ -187,6 +187,13 @@ def with_odd_boxes(boxes: list[Box]) -> None:
     boxes.append(Box(b"skip", b"behind all"))
 
 
+def with_late_chapters(boxes: list[Box]) -> None:
+    """The second one begins after 49 days, the last time that a tag can hold."""
+    texts = [each for each in table(boxes, b"moov").children if each.type == b"trak"][-1]
+    texts.find(b"mdhd").head = bytes(12) + struct.pack(">II", 1, 100) + bytes(4)
+    texts.find(b"stts").head = bytes(4) + struct.pack(">I II", 1, 4, 5_000_000)
+
+
 def with_two_descriptions(boxes: list[Box]) -> None:
     box = table(boxes, b"stsd")
     box.head = bytes(4) + struct.pack(">I", 2)
@@ -207,6 +214,7 @@ ODD = {
     "gap.m4a": ("aac-44100.m4a", with_a_gap_in_time),
     "jump-back.m4a": ("aac-44100.m4a", with_a_jump_back),
     "itunes.m4a": ("aac-44100.m4a", with_itunes_gapless),
+    "late-chapters.m4b": ("chapters.m4b", with_late_chapters),
     "odd-boxes.mp4": ("opus.mp4", with_odd_boxes),
     "two-descriptions.mp4": ("alac.m4a", with_two_descriptions),
     "size-zero.mp4": ("aac.mp4", with_an_end_of_its_own),
