@@ -1,26 +1,17 @@
 #include "media/media_join.h"
 
-#include <assert.h>
+#include "media/media_layout.h"
 
 static const struct media_frame *at(struct media_join_side side, int64_t frame)
 {
     return media_frames_at(side.frames, frame - side.first);
 }
 
-// Bytes of the bit reservoir that a frame leaves to the next one.
-static int left_over(const struct media_frame *frame)
-{
-    struct mp3_frame shape;
-    bool is_valid = mp3_frame_parse(frame->bytes, &shape);
-    assert(is_valid);
-    return frame->main_data_begin + shape.size_bytes - frame->overhead_size - frame->main_size;
-}
-
 // The right side's frames then find the room that their encoder counted on, this one and all that
 // follow.
 static bool has_room(struct media_join_side left, struct media_join_side right, int64_t frame)
 {
-    return left_over(at(left, frame - 1)) >= at(right, frame)->main_data_begin;
+    return media_layout_left_by(at(left, frame - 1)) >= at(right, frame)->main_data_begin;
 }
 
 bool media_join_is_exact(struct media_join_side left, struct media_join_side right, int64_t frame)
