@@ -38,8 +38,7 @@ struct media_source {
     int64_t silent_samples; // to be given before the frame
     bool has_frame;         // taken, not given yet
     bool is_drained;
-    int64_t packet_time; // of the packet that was sent last
-    int frame_samples;   // of the frame before
+    int frame_samples; // of the frame before
     int64_t packets;
     int64_t failed_packets;
     int64_t frames;
@@ -207,18 +206,13 @@ void media_source_close(struct media_source *source)
     free(source);
 }
 
-static void count_failure(struct media_source *source)
-{
-    source->failed_packets++;
-    media_timeline_lose(&source->timeline, source->packet_time, source->frame_samples);
-}
-
 static void note_packet(struct media_source *source)
 {
     const AVPacket *packet = source->packet;
     const struct media_track *track = source->track;
     source->packets++;
-    source->packet_time = packet->pts;
+    // Until a frame comes of it; some decoders pass over damage without a word.
+    media_timeline_lose(&source->timeline, packet->pts, source->frame_samples);
     source->sent_seconds += (double)packet->duration / track->timescale;
     source->end_ms =
         larger(source->end_ms, av_rescale(packet->pts + packet->duration, 1000, track->timescale));
@@ -248,7 +242,7 @@ static bool feed(struct media_source *source, struct media_failure *why)
     if (result == AVERROR(ENOMEM))
         return media_fail(why, "internal", "There is not enough memory.");
     if (result < 0)
-        count_failure(source);
+        source->failed_packets++;
     return true;
 }
 
@@ -336,7 +330,7 @@ static int take_frame(struct media_source *source, struct media_failure *why)
         return media_fail(why, "internal", "There is not enough memory.") ? 0 : -1;
     if (result < 0) {
         if (result != AVERROR(EAGAIN) && result != AVERROR_EOF)
-            count_failure(source);
+            source->failed_packets++;
         return 0;
     }
     if (!is_sane(frame))

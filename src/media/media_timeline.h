@@ -26,7 +26,7 @@ struct media_timeline {
     int64_t expected;   // where the next frame begins by the stamps; INT64_MIN: any place
     int64_t drift;      // how far counted samples are ahead of the stamps: rounding
     int64_t ahead;      // likewise: stamps that jumped back
-    int64_t lost_until; // packets failed up to here; INT64_MIN: none since the last frame
+    int64_t lost_until; // where the packets end behind the last frame; INT64_MIN: there are none
 };
 
 // What a frame gives: first so much silence, then `count` of its samples behind the first `skip`.
@@ -54,7 +54,7 @@ struct media_piece media_timeline_place(struct media_timeline *timeline, int64_t
 // The media ends here, whatever more the decoder gives.
 void media_timeline_end_at(struct media_timeline *timeline, int64_t time);
 
-// A packet of this time and length did not decode.
+// A packet of this time and length is lost unless a frame comes behind it.
 void media_timeline_lose(struct media_timeline *timeline, int64_t time, int samples);
 
 // Whether a packet of this time is behind all that is heard of the current stretch.

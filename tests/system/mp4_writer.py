@@ -1,172 +1,174 @@
-"""MP4 and MOV written by hand, box by box: for what no program of ours makes.
-
-    film = Film(path)                       # as ffmpeg made it, with its index behind the sound
-    film.moov.add(box("udta", quicktime_text("©nam", "Titel")))
-    film.write(path)
-"""
-import struct
+"""Writes MP4 files whose layout ffmpeg does not make: packets that somebody else encoded, with any
+tables, edits and fragments. `packets_of` takes the packets out of a file that ffmpeg made."""
+import subprocess
+from dataclasses import dataclass, field
 from pathlib import Path
 
-HOLDS_BOXES = {"moov", "trak", "mdia", "minf", "stbl", "udta", "edts", "tref", "mvex", "moof", "traf"}
+
+def box(name: str, *content: bytes) -> bytes:
+    body = b"".join(content)
+    return (len(body) + 8).to_bytes(4, "big") + name.encode() + body
 
 
-class Box:
-    """One box: its type, and bytes or boxes."""
-
-    def __init__(self, kind: str, content):
-        self.kind, self.content = kind, content
-
-    def __bytes__(self) -> bytes:
-        body = self.content
-        if isinstance(body, list):
-            body = b"".join(map(bytes, body))
-        return struct.pack(">I", len(body) + 8) + self.kind.encode("latin-1") + body
-
-    def all(self, kind: str) -> list["Box"]:
-        return [child for child in self.content if child.kind == kind]
-
-    def find(self, path: str) -> "Box":
-        """The first at "trak/mdia/hdlr"."""
-        first, _, rest = path.partition("/")
-        child = self.all(first)[0]
-        return child.find(rest) if rest else child
-
-    def add(self, *boxes: "Box") -> "Box":
-        self.content.extend(boxes)
-        return self
-
-    def drop(self, kind: str) -> "Box":
-        self.content = [child for child in self.content if child.kind != kind]
-        return self
-
-    def patch(self, offset: int, data: bytes) -> None:
-        """Other bytes at an offset of the body."""
-        self.content = self.content[:offset] + data + self.content[offset + len(data):]
+def full(name: str, version: int, flags: int, *content: bytes) -> bytes:
+    return box(name, bytes([version]), flags.to_bytes(3, "big"), *content)
 
 
-def parse(data: bytes) -> list[Box]:
-    boxes, at = [], 0
-    while len(data) - at >= 8:
-        size, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if size == 1:
-            size, head = struct.unpack_from(">Q", data, at + 8)[0], 16
-        kind = kind.decode("latin-1")
-        body = data[at + head:at + size]
-        boxes.append(Box(kind, parse(body) if kind in HOLDS_BOXES else body))
+def u16(*values: int) -> bytes:
+    return b"".join((value & 0xffff).to_bytes(2, "big") for value in values)
+
+
+def u32(*values: int) -> bytes:
+    return b"".join((value & 0xffffffff).to_bytes(4, "big") for value in values)
+
+
+def u64(*values: int) -> bytes:
+    return b"".join(value.to_bytes(8, "big") for value in values)
+
+
+@dataclass
+class Packet:
+    data: bytes
+    duration: int
+    entry: int = 0  # sample entry, from 0
+
+
+def entry_of(path: Path) -> bytes:
+    """The first sample entry of a file's first track."""
+    data = path.read_bytes()
+    at = data.index(b"stsd") + 12
+    return data[at:at + int.from_bytes(data[at:at + 4], "big")]
+
+
+def packets_of(path: Path) -> list[Packet]:
+    lines = subprocess.run(
+        ["ffprobe", "-v", "error", "-ignore_editlist", "1", "-select_streams", "a:0",
+         "-show_entries", "packet=pos,size,duration", "-of", "csv=p=0", path],
+        check=True, capture_output=True, text=True).stdout.split()
+    data = path.read_bytes()
+    rows = [[int(word) for word in line.split(",")[:3]] for line in lines]
+    return [Packet(data[pos:pos + size], duration) for duration, size, pos in rows]
+
+
+def adts_packets(path: Path, duration: int) -> list[Packet]:
+    """The frames of an .adts file without their headers."""
+    data, packets, at = path.read_bytes(), [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at + 3:at + 6], "big") >> 5 & 0x1fff
+        head = 7 if data[at + 1] & 1 else 9
+        packets.append(Packet(data[at + head:at + size], duration))
         at += size
-    return boxes
+    return packets
 
 
-def box(kind: str, *parts) -> Box:
-    """From bytes, boxes and numbers of 32 bits, in any mixture."""
-    return Box(kind, b"".join(struct.pack(">I", part) if isinstance(part, int) else bytes(part)
-                              for part in parts))
+def aac_entry(config: bytes, rate: int, channels: int) -> bytes:
+    """An mp4a entry around an AudioSpecificConfig."""
+    def descriptor(tag: int, *content: bytes) -> bytes:
+        body = b"".join(content)
+        return bytes([tag, len(body)]) + body
+    decoder = descriptor(4, b"\x40\x15", bytes(11), descriptor(5, config))
+    esds = full("esds", 0, 0, descriptor(3, u16(1), b"\0", decoder, descriptor(6, b"\2")))
+    return box("mp4a", bytes(6), u16(1), bytes(8), u16(channels, 16, 0, 0), u32(rate << 16), esds)
 
 
-def full(kind: str, *parts, version: int = 0, flags: int = 0) -> Box:
-    return box(kind, version << 24 | flags, *parts)
-
-
-class Film:
-    """A file whose index may be changed; the sound's place in the file stays as it is."""
-
-    def __init__(self, path: Path):
-        self.boxes = parse(path.read_bytes())
-        kinds = [part.kind for part in self.boxes]
-        assert kinds.index("mdat") < kinds.index("moov"), "make it without +faststart"
-        self.moov = self.boxes[kinds.index("moov")]
-
-    def tracks(self) -> list[Box]:
-        return self.moov.all("trak")
-
-    def store(self, *samples: bytes) -> list[int]:
-        """Puts samples in front of the index; returns their offsets in the file."""
-        at = 8
-        for part in self.boxes[:self.boxes.index(self.moov)]:
-            at += len(bytes(part))
-        offsets = []
-        for sample in samples:
-            offsets.append(at)
-            at += len(sample)
-        self.boxes.insert(self.boxes.index(self.moov), box("mdat", *samples))
-        return offsets
+@dataclass
+class Movie:
+    entries: list[bytes]
+    packets: list[Packet]
+    timescale: int
+    edits: list[tuple] = field(default_factory=list)  # (duration, media time[, speed])
+    movie_timescale: int = 1000
+    movie_duration: int = 0  # in its timescale; 0: as long as the track
+    itunes: str = ""
+    compact_bits: int = 0  # stz2
+    packets_per_chunk: int = 10
+    is_index_first: bool = False
 
     def write(self, path: Path) -> Path:
-        path.write_bytes(b"".join(map(bytes, self.boxes)))
+        head = box("ftyp", b"isom", u32(0), b"isommp42")
+        media = b"".join(packet.data for packet in self.packets)
+        index = self._moov(self._tables(len(head) + 8))
+        if self.is_index_first:
+            index = self._moov(self._tables(len(head) + len(index) + 8))
+            path.write_bytes(head + index + box("mdat", media))
+        else:
+            path.write_bytes(head + box("mdat", media) + index)
         return path
 
+    def write_fragments(self, path: Path, fragments: list[tuple], roll: bool = False) -> Path:
+        """`fragments` are (decode time, or None for no tfdt; first packet; last packet + 1)."""
+        total, self.packets, everything = self.movie_duration, [], self.packets
+        trex = full("trex", 0, 0, u32(1, 1, 0, 0, 0))
+        mehd = full("mehd", 0, 0, u32(total)) if total else b""
+        empty = full("stts", 0, 0, u32(0)) + full("stsc", 0, 0, u32(0)) + \
+            full("stsz", 0, 0, u32(0, 0)) + full("stco", 0, 0, u32(0))
+        out = box("ftyp", b"iso5", u32(0), b"iso5mp42") + \
+            self._moov(self._entries() + empty, box("mvex", mehd, trex))
+        for number, (time, first, last) in enumerate(fragments):
+            packets = everything[first:last]
+            rows = b"".join(u32(packet.duration, len(packet.data)) for packet in packets)
+            tfhd = full("tfhd", 0, 0x20002, u32(1, packets[0].entry + 1))
+            tfdt = full("tfdt", 1, 0, u64(time)) if time is not None else b""
+            sgpd = full("sgpd", 1, 0, b"roll", u32(2, 1), u16(-1)) + \
+                full("sbgp", 0, 0, b"roll", u32(1, len(packets), 0x10001)) if roll else b""
 
-# ---- texts ----
+            def moof(data_offset: int) -> bytes:
+                trun = full("trun", 0, 0x301, u32(len(packets), data_offset), rows)
+                return box("moof", full("mfhd", 0, 0, u32(number + 1)),
+                           box("traf", tfhd, tfdt, sgpd, trun))
+            out += moof(len(moof(0)) + 8) + box("mdat", *(packet.data for packet in packets))
+        self.packets = everything
+        path.write_bytes(out)
+        return path
 
-def data(value: bytes, kind: int = 1) -> Box:
-    return box("data", kind, 0, value)
+    def _entries(self) -> bytes:
+        return full("stsd", 0, 0, u32(len(self.entries)), *self.entries)
 
+    def _tables(self, position: int) -> bytes:
+        chunks, offsets, at = [], [], 0
+        while at < len(self.packets):  # a chunk has packets of one entry
+            count = 1
+            while count < self.packets_per_chunk and at + count < len(self.packets) and \
+                    self.packets[at + count].entry == self.packets[at].entry:
+                count += 1
+            chunks.append(u32(len(chunks) + 1, count, self.packets[at].entry + 1))
+            offsets.append(u32(position))
+            position += sum(len(packet.data) for packet in self.packets[at:at + count])
+            at += count
+        sizes = [len(packet.data) for packet in self.packets]
+        if self.compact_bits:
+            size_bytes = self.compact_bits // 8
+            stsz = full("stz2", 0, 0, u32(self.compact_bits, len(sizes)),
+                        *(size.to_bytes(size_bytes, "big") for size in sizes))
+        else:
+            stsz = full("stsz", 0, 0, u32(0, len(sizes)), *map(u32, sizes))
+        durations = [u32(1, packet.duration) for packet in self.packets]
+        return self._entries() + full("stts", 0, 0, u32(len(durations)), *durations) + \
+            full("stsc", 0, 0, u32(len(chunks)), *chunks) + stsz + \
+            full("stco", 0, 0, u32(len(offsets)), *offsets)
 
-def item(kind: str, *values) -> Box:
-    return box(kind, *(value if isinstance(value, Box) else data(value.encode()) for value in values))
+    def _moov(self, tables: bytes, mvex: bytes = b"") -> bytes:
+        ticks = sum(packet.duration for packet in self.packets)
+        total = self.movie_duration or round(ticks * self.movie_timescale / self.timescale)
+        matrix = u32(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+        mvhd = full("mvhd", 0, 0, u32(0, 0, self.movie_timescale, total, 0x10000), u16(0x100, 0),
+                    u32(0, 0), matrix, bytes(24), u32(2))
+        tkhd = full("tkhd", 0, 7, u32(0, 0, 1, 0, total, 0, 0), u16(0, 0, 0x100, 0), matrix,
+                    u32(0, 0))
+        rows = [u32(edit[0], edit[1], edit[2] if len(edit) > 2 else 0x10000) for edit in self.edits]
+        edts = box("edts", full("elst", 0, 0, u32(len(rows)), *rows)) if rows else b""
+        mdhd = full("mdhd", 0, 0, u32(0, 0, self.timescale, ticks), u16(0x55c4, 0))
+        hdlr = full("hdlr", 0, 0, u32(0), b"soun", bytes(12), b"\0")
+        dinf = box("dinf", full("dref", 0, 0, u32(1), full("url ", 0, 1)))
+        minf = box("minf", full("smhd", 0, 0, u32(0)), dinf, box("stbl", tables))
+        trak = box("trak", tkhd, edts, box("mdia", mdhd, hdlr, minf))
+        return box("moov", mvhd, trak, mvex, self._udta())
 
-
-def itunes(*items: Box) -> Box:
-    handler = full("hdlr", 0, b"mdir", b"appl", 0, 0, b"\0")
-    return box("udta", full("meta", handler, box("ilst", *items)))
-
-
-def keyed(handler: bytes = b"mdta", is_full: bool = False, **values) -> Box:
-    """QuickTime's: names in `keys`, numbers in `ilst`. In a name "__" stands for "."."""
-    names = [name.replace("__", ".").encode() for name in values]
-    keys = full("keys", len(names), *(box("mdta", name) for name in names))
-    items = (box(struct.pack(">I", i + 1).decode("latin-1"),
-                 value if isinstance(value, Box) else data(value.encode()))
-             for i, value in enumerate(values.values()))
-    parts = (full("hdlr", 0, handler, 0, 0, 0, b"\0"), keys, box("ilst", *items))
-    return full("meta", *parts) if is_full else box("meta", *parts)
-
-
-def quicktime_text(kind: str, text, language: int = 0x55c4) -> Box:
-    value = text if isinstance(text, bytes) else text.encode()
-    return box(kind, struct.pack(">HH", len(value), language), value)
-
-
-def text_of_3gpp(kind: str, text, language: int = 0x15c7) -> Box:
-    value = text if isinstance(text, bytes) else text.encode() + b"\0"
-    return full(kind, struct.pack(">H", language), value)
-
-
-# ---- chapters ----
-
-def nero_list(*chapters: tuple[float, str], version: int = 1, count: int | None = None) -> Box:
-    number = len(chapters) if count is None else count
-    head = struct.pack(">BI", 0, number) if version == 1 else bytes([number])
-    entries = (struct.pack(">QB", round(start * 10_000_000), len(title.encode())) + title.encode()
-               for start, title in chapters)
-    return full("chpl", head, *entries, version=version)
-
-
-def text_track(film: Film, number: int, samples: list[tuple[bytes, int]], shift_ms: int = 0) -> Box:
-    """A track of chapters: samples as they stand in the file, with their milliseconds."""
-    offsets = film.store(*(sample for sample, _ in samples))
-    length = sum(duration for _, duration in samples)
-    count = len(samples)
-    table = Box("stbl", [
-        full("stsd", 1, box("text", 0, struct.pack(">HH", 0, 1), bytes(43))),
-        full("stts", count, *(number for _, duration in samples for number in (1, duration))),
-        full("stsc", 1, 1, 1, 1),
-        full("stsz", 0, count, *(len(sample) for sample, _ in samples)),
-        full("stco", count, *offsets),
-    ])
-    edits = [full("elst", 2, shift_ms, 0xffffffff, 0x10000, length, 0, 0x10000)] if shift_ms else []
-    return Box("trak", [
-        full("tkhd", 0, 0, number, 0, length, bytes(60), flags=2),
-        *([Box("edts", edits)] if edits else []),
-        Box("mdia", [
-            full("mdhd", 0, 0, 1000, length, struct.pack(">HH", 0x55c4, 0)),
-            full("hdlr", b"mhlr", b"text", 0, 0, 0, b"\0"),
-            Box("minf", [full("nmhd"), table]),
-        ]),
-    ])
-
-
-def title_sample(text: str, encoding: str = "utf-8") -> bytes:
-    value = text.encode(encoding)
-    return struct.pack(">H", len(value)) + value + bytes(box("encd", 0x100))
+    def _udta(self) -> bytes:
+        if not self.itunes:
+            return b""
+        comment = box("----", full("mean", 0, 0, b"com.apple.iTunes"),
+                      full("name", 0, 0, b"iTunSMPB"),
+                      box("data", u32(1, 0), self.itunes.encode()))
+        handler = full("hdlr", 0, 0, u32(0), b"mdirappl", bytes(9))
+        return box("udta", full("meta", 0, 0, handler, box("ilst", comment)))
