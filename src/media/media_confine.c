@@ -112,6 +112,8 @@ bool media_confine_enter(struct media_confinement *confinement, struct media_fai
 void media_confine_expect(int64_t duration_ms)
 {
     struct rlimit value;
+    if (!is_confined || duration_ms <= 0)
+        return;
     rlim_t enough_s = (rlim_t)(2 * (duration_ms / 1000 + 1) + PROCESSOR_BASE_S);
     if (getrlimit(RLIMIT_CPU, &value) != 0 || value.rlim_cur <= enough_s)
         return;

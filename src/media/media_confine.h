@@ -36,6 +36,6 @@ void media_confine_isolate(struct media_confinement *confinement);
 // can be started afterwards.
 bool media_confine_enter(struct media_confinement *confinement, struct media_failure *why);
 
-// Lowers the limit of processor time to what a sound of this length could need on these threads;
-// may be called inside. A broken file that makes a decoder run in circles is then stopped early.
+// Inside: lowers the limit of processor time to 60 s and twice the length of the sound. A broken
+// file that makes a decoder run in circles is then stopped early.
 void media_confine_expect(int64_t duration_ms);

@@ -1,6 +1,7 @@
 #include "media/media_convert.h"
 
 #include "base/buf.h"
+#include "media/media_confine.h"
 #include "media/media_encode.h"
 #include "media/media_limits.h"
 #include "media/media_resample.h"
@@ -128,6 +129,9 @@ static bool run(struct pass *pass, struct media_failure *why)
         .max_duration_ms = pass->job->max_duration_ms,
     };
     pass->source = media_source_open(pass->job->source_fd, &selection, why);
+    // What lies before the piece may have to be decoded too.
+    if (pass->source != NULL)
+        media_confine_expect(media_source_duration_ms(pass->source) + pass->job->choices->start_ms);
     bool is_done = pass->source != NULL && pass_frames(pass, why);
     media_resampler_destroy(pass->resampler);
     media_source_close(pass->source);

@@ -96,7 +96,6 @@ static int begin(void **state)
         .jobs_url = sql_under_test_url(),
         .blobs_url = it.blobs_url,
         .scratch_directory = it.directory.path,
-        .program = it.program,
         .worker = "converter-1",
         .cores = 1,
         .timeout_ms = 60000,
@@ -112,7 +111,9 @@ static int begin(void **state)
                                  .work = work,
                                  .renew = renew};
     it.crew = crew_create(&it.duty, it.queue_url, sql_under_test_url(), &err);
-    it.job = (struct converter_job){.settings = &it.settings, .crew = it.crew};
+    it.job = (struct converter_job){.settings = &it.settings,
+                                    .crew = it.crew,
+                                    .nursery = {.program = it.program, .socket_fd = -1}};
     it.job.hints = hints_start(it.queue_url, &err);
     return it.blobs != NULL && it.crew != NULL && it.job.hints != NULL ? 0 : -1;
 }
@@ -123,6 +124,7 @@ static int end(void **state)
     crew_stop(it.crew);
     hints_stop(it.job.hints);
     converter_job_close(&it.job);
+    converter_nursery_stop(&it.job.nursery);
     blobs_close(it.blobs);
     fixture_close(it.jobs); // looks through the event log of every conversion
     temporary_remove(&it.directory);
@@ -308,9 +310,10 @@ static void a_media_program_that_does_not_work_is_noticed_at_the_start(void **st
     (void)state;
     struct error err = {0};
     assert_true(converter_job_check_program(&it.job, &err));
-    it.settings.program = "/bin/true"; // ends well and says nothing
+    converter_nursery_stop(&it.job.nursery);
+    it.job.nursery.program = "/bin/true"; // ends well and says nothing
     assert_false(converter_job_check_program(&it.job, &err));
-    assert_string_equal(err.text, "the media program ended with status 0 and no result");
+    assert_string_equal(err.text, "the media program could not be started");
 }
 
 // ---- every fault ----

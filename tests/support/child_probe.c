@@ -1,9 +1,6 @@
 // The converter's side of a conversion for files that come in by standard input: many of them, each
 // through a child of its own, for tests/fuzz/campaign. Usage: child-probe PROGRAM SCRATCH CORES
 //
-// With `-` as PROGRAM the child does not execute one but goes on here, in what the program's main
-// calls: loading the libraries is nine tenths of what a small file costs.
-//
 //   SIZE ARGUMENT…      words with a space between them; then so many bytes, the file
 //
 // Answers a line, its fields with a tab between them:
@@ -16,10 +13,10 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "media/media_child.h"
 #include "mp3/mp3_frames.h"
 #include "protocol/confinement.h"
 #include "roles/converter/converter_child.h"
+#include "roles/converter/converter_nursery.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -29,7 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,35 +44,14 @@ static const char *const end_names[] = {
     [CHILD_CRASHED] = "crashed", [CHILD_CANCELLED] = "cancelled",
 };
 
+static struct converter_nursery nursery = {.socket_fd = -1};
 static struct converter_child child = {
+    .nursery = &nursery,
     .cancel_fd = -1,
     .timeout_ms = TIMEOUT_MS,
-    .processor_s = PROCESSOR_S,
-    .output_bytes = OUTPUT_LIMIT_BYTES,
+    .limits = {.processor_s = PROCESSOR_S, .output_bytes = OUTPUT_LIMIT_BYTES},
 };
 static const char *scratch;
-static struct rusage cost; // of the last child
-
-// The calls of converter_child.c end in these two (link argument --wrap).
-pid_t __wrap_waitpid(pid_t pid, int *status, int options);
-int __wrap_execve(const char *program, char *const *arguments, char *const *environment);
-int __real_execve(const char *program, char *const *arguments, char *const *environment);
-
-pid_t __wrap_waitpid(pid_t pid, int *status, int options)
-{
-    return wait4(pid, status, options, &cost);
-}
-
-int __wrap_execve(const char *program, char *const *arguments, char *const *environment)
-{
-    if (strcmp(program, "-") != 0)
-        return __real_execve(program, arguments, environment);
-    int count = 0;
-    while (arguments[count] != NULL)
-        count++;
-    clearenv();
-    _exit(media_child_run(count - 1, (char **)(uintptr_t)(arguments + 1)));
-}
 
 static int count_descriptors(void)
 {
@@ -89,15 +64,11 @@ static int count_descriptors(void)
     return count;
 }
 
-// Orphans come to this process, which is their subreaper.
+// Orphans come to this process, which is their subreaper; only the nursery may be there.
 static bool has_children(void)
 {
-    return wait4(-1, NULL, WNOHANG, NULL) >= 0 || errno != ECHILD;
-}
-
-static int64_t micros(struct timeval time)
-{
-    return (int64_t)time.tv_sec * 1000000 + time.tv_usec;
+    pid_t pid = waitpid(-1, NULL, WNOHANG);
+    return nursery.pid > 0 ? pid != 0 : pid >= 0 || errno != ECHILD;
 }
 
 static void answer(int source_fd, int output_fd)
@@ -106,21 +77,23 @@ static void answer(int source_fd, int output_fd)
     struct mp3_summary summary = {.duration_ms = -1};
     struct error err = {0};
     struct stat about;
-    int descriptors = count_descriptors();
+    int descriptors = count_descriptors() - (nursery.socket_fd >= 0);
     child.source_fd = source_fd;
     child.output_fd = output_fd;
     int64_t began_ms = clock_monotonic_ms();
     converter_child_run(&child, &verdict);
     int64_t wall_ms = clock_monotonic_ms() - began_ms;
-    bool is_clean = !has_children() && count_descriptors() == descriptors;
+    bool is_clean =
+        !has_children() && count_descriptors() - (nursery.socket_fd >= 0) == descriptors;
     if (lseek(output_fd, 0, SEEK_SET) != 0 || fstat(output_fd, &about) != 0)
         abort();
     if (verdict.end == CHILD_DONE && !mp3_check_file(output_fd, &summary, &err))
         summary.duration_ms = -1;
-    printf("%s\t%s\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%ld\t%" PRId64 "\t%s\n",
+    printf("%s\t%s\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64
+           "\t%s\n",
            is_clean ? end_names[verdict.end] : "leftover", verdict.code, verdict.duration_ms,
-           summary.duration_ms, wall_ms, micros(cost.ru_utime) + micros(cost.ru_stime),
-           cost.ru_maxrss, (int64_t)about.st_size, err.text[0] != '\0' ? err.text : verdict.detail);
+           summary.duration_ms, wall_ms, verdict.cost.processor_us, verdict.cost.peak_kib,
+           (int64_t)about.st_size, err.text[0] != '\0' ? err.text : verdict.detail);
     fflush(stdout);
 }
 
@@ -152,9 +125,9 @@ int main(int count, char **arguments)
         fprintf(stderr, "usage: child-probe PROGRAM SCRATCH CORES\n");
         return 2;
     }
-    child.program = arguments[1];
+    nursery.program = arguments[1];
     scratch = arguments[2];
-    child.memory_bytes = confinement_memory_bytes((int)strtol(arguments[3], NULL, 10));
+    child.limits.memory_bytes = confinement_memory_bytes((int)strtol(arguments[3], NULL, 10));
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     char line[4096];
     while (fgets(line, sizeof line, stdin) != NULL) {

@@ -1,5 +1,7 @@
 // Stands in for `unreel-media child`: does what the first word of its source (descriptor 0) says,
 // with the number behind it where there is one.
+#include "media/media_nursery.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -101,6 +103,13 @@ static int stay(void)
     for (;;)
         pause();
     return 1;
+}
+
+static int kill_parent(int number)
+{
+    (void)number;
+    kill(getppid(), SIGKILL);
+    return stay();
 }
 
 static int hang(int number)
@@ -220,6 +229,7 @@ static const struct {
     {"no_audio", no_audio},
     {"full_disk", full_disk},
     {"crash", crash},
+    {"kill_parent", kill_parent},
     {"forbidden_call", forbidden_call},
     {"mute", mute},
     {"hang", hang},
@@ -233,8 +243,10 @@ static const struct {
     {"look_around", look_around},
 };
 
-int main(void)
+static int work(int argument_count, char **arguments)
 {
+    (void)argument_count;
+    (void)arguments;
     char source[64] = "";
     if (read(0, source, sizeof source - 1) <= 0)
         _exit(8);
@@ -245,5 +257,10 @@ int main(void)
         if (strcmp(behaviours[i].word, source) == 0)
             _exit(behaviours[i].behave(number != NULL ? atoi(number) : 0));
     say("fail not_media This is no video.\n");
-    _exit(1);
+    return 1;
+}
+
+int main(void)
+{
+    return media_nursery_run(work);
 }

@@ -355,7 +355,7 @@ int main(int count, char **arguments)
     log_start("probe", false, LOG_LEVEL_INFO);
     stop_install();
     struct error err = {0};
-    const struct http_admin_check checks[] = {{"always", always_up, NULL}};
+    const struct http_admin_check checks[] = {{.name = "always", .check = always_up}};
     struct http_server *server = http_server_start(&options, &err);
     struct http_admin *admin =
         server == NULL ? NULL : http_admin_start("127.0.0.1:0", checks, 1, -1, &err);

@@ -2,7 +2,8 @@
 from collections import Counter
 from pathlib import Path
 
-from service import UNREEL, Service, children_of, command_line, is_zombie, wait_until
+from service import (UNREEL, Service, children_of, command_line, is_zombie, media_children_of,
+                     wait_until)
 
 # As tests/support/jobs_oracle.c has them.
 EDGES = {("", "receiving"), ("receiving", "queued"), ("receiving", "deleting"),
@@ -48,7 +49,7 @@ def leavings(service: Service) -> list[str]:
 
 def media_children(service: Service) -> list[int]:
     return [child for converter in service.children("converter")
-            for child in children_of(converter)]
+            for child in media_children_of(converter)]
 
 
 def check_processes(service: Service):

@@ -347,6 +347,11 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def media_children_of(converter: int) -> list[int]:
+    """The children that its nursery has forked: a conversion each."""
+    return [child for nursery in children_of(converter) for child in children_of(nursery)]
+
+
 def command_line(pid: int) -> list[str]:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]

@@ -1,10 +1,7 @@
 """Deleting a conversion that runs stops its child and leaves nothing."""
 from media import long_noise
-from service import children_of, wait_until
-
-
-def media_children(service) -> list[int]:
-    return [child for pid in service.children("converter") for child in children_of(pid)]
+from oracle import media_children
+from service import wait_until
 
 
 def test_deleting_a_running_conversion_stops_it(new_service, media_dir):

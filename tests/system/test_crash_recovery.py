@@ -10,7 +10,7 @@ import pytest
 
 from media import long_video
 from oracle import check_all, media_children, rows
-from service import Service, children_of, command_line, is_sanitized, wait_until
+from service import Service, command_line, is_sanitized, media_children_of, wait_until
 
 UPLOADS = 12
 
@@ -58,7 +58,7 @@ class Killer:
         for converter in self.service.children("converter"):
             at_work = "SELECT id FROM conversion WHERE state='converting' AND worker LIKE ?"
             before = rows(self.service, at_work, f"%:{converter}")
-            children = children_of(converter)
+            children = media_children_of(converter)
             if before and before[0] not in self.crashed and children \
                     and rows(self.service, at_work, f"%:{converter}") == before:
                 self.crashed.add(before[0])
@@ -136,7 +136,7 @@ def test_a_converter_that_was_stopped_past_its_lease_changes_nothing(new_service
     assert before[0][2] != worker and before[0][3:5] == (2, 1)
     os.kill(sleeper, signal.SIGCONT)
     wait_until(service.is_ready, 60, what="the converter to be back")
-    wait_until(lambda: not children_of(sleeper), 60, what="its child to be buried")
+    wait_until(lambda: not media_children_of(sleeper), 60, what="its child to be buried")
     assert sleeper in service.children("converter")
     check_all(service)
     assert rows(service, facts) == before

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "protocol/confinement.h"
+#include "roles/converter/converter_nursery.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,6 +24,7 @@
 
 static char program[4096 + 16];
 static int last_permille;
+static struct converter_nursery nursery = {.program = program, .socket_fd = -1};
 
 static int find_program(void **state)
 {
@@ -52,12 +54,11 @@ static struct converter_child usual(void)
 {
     static const char *const arguments[] = {"unreel-media", "child", NULL};
     return (struct converter_child){
-        .program = program,
+        .nursery = &nursery,
         .arguments = arguments,
         .cancel_fd = -1,
         .timeout_ms = 60000,
-        .processor_s = 60,
-        .output_bytes = 4 * 1024 * 1024,
+        .limits = {.processor_s = 60, .output_bytes = 4 * 1024 * 1024},
         .progress = note_progress,
     };
 }
@@ -72,9 +73,9 @@ static struct converter_child_verdict run(struct converter_child child, const ch
     child.source_fd = source_fd;
     child.output_fd = output_fd;
     converter_child_run(&child, &verdict);
-    // Nobody is left to wait for: no zombie.
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-    assert_int_equal(errno, ECHILD);
+    // Nobody is left to wait for, no zombie, but the nursery.
+    pid_t left = waitpid(-1, NULL, WNOHANG);
+    assert_true(nursery.pid > 0 ? left == 0 : left == -1 && errno == ECHILD);
     return verdict;
 }
 
@@ -146,8 +147,10 @@ static void a_program_that_is_not_there_is_worth_another_try(void **state)
 {
     (void)state;
     struct converter_child child = usual();
-    child.program = "/nonexistent/unreel-media";
+    struct converter_nursery other = {.program = "/nonexistent/unreel-media", .socket_fd = -1};
+    child.nursery = &other;
     assert_int_equal(run(child, "done 1").end, CHILD_TRANSIENT);
+    assert_int_equal(other.socket_fd, -1);
 }
 
 static void a_hanging_child_is_killed_at_the_deadline(void **state)
@@ -164,7 +167,7 @@ static void a_child_that_burns_its_processor_time_timed_out(void **state)
 {
     (void)state;
     struct converter_child child = usual();
-    child.processor_s = 1;
+    child.limits.processor_s = 1;
     struct converter_child_verdict verdict = run(child, "spin");
     assert_int_equal(verdict.end, CHILD_FAILED);
     assert_string_equal(verdict.code, "timed_out");
@@ -226,9 +229,61 @@ static void children_of_the_child_are_gone_too(void **state)
     (void)state;
     assert_int_equal(run(usual(), "leave_children 5").end, CHILD_DONE);
     int64_t deadline_ms = clock_monotonic_ms() + 10000;
+    converter_nursery_stop(&nursery);
     while (count_running() > 0 && clock_left_ms(deadline_ms) > 0)
         clock_sleep_ms(10);
     assert_int_equal(count_running(), 0);
+}
+
+static void one_nursery_raises_many_children(void **state)
+{
+    (void)state;
+    converter_nursery_stop(&nursery);
+    assert_int_equal(run(usual(), "done 1").end, CHILD_DONE);
+    pid_t first = nursery.pid;
+    assert_true(first > 0);
+    assert_int_equal(run(usual(), "no_audio").end, CHILD_FAILED);
+    assert_int_equal(nursery.pid, first);
+}
+
+static void after_a_crash_the_next_child_has_other_addresses(void **state)
+{
+    (void)state;
+    assert_int_equal(run(usual(), "crash").end, CHILD_CRASHED);
+    assert_int_equal(nursery.pid, 0);
+    assert_int_equal(run(usual(), "done 1").end, CHILD_DONE);
+}
+
+static void a_nursery_that_died_is_replaced(void **state)
+{
+    (void)state;
+    assert_int_equal(run(usual(), "done 1").end, CHILD_DONE);
+    pid_t first = nursery.pid;
+    assert_int_equal(kill(first, SIGKILL), 0);
+    assert_int_equal(run(usual(), "done 1").end, CHILD_DONE);
+    assert_int_not_equal(nursery.pid, first);
+}
+
+static void a_nursery_that_dies_takes_its_child_along(void **state)
+{
+    (void)state;
+    assert_int_equal(run(usual(), "kill_parent").end, CHILD_TRANSIENT);
+    assert_int_equal(nursery.pid, 0);
+    int64_t deadline_ms = clock_monotonic_ms() + 10000;
+    while (count_running() > 0 && clock_left_ms(deadline_ms) > 0)
+        clock_sleep_ms(10);
+    assert_int_equal(count_running(), 0);
+}
+
+static void arguments_that_are_too_long_start_nothing(void **state)
+{
+    (void)state;
+    static char title[NURSERY_TEXT_SIZE + 1];
+    memset(title, 'x', sizeof title - 1);
+    const char *const arguments[] = {"unreel-media", "child", title, NULL};
+    struct converter_child child = usual();
+    child.arguments = arguments;
+    assert_int_equal(run(child, "done 1").end, CHILD_TRANSIENT);
 }
 
 static void the_table_of_verdicts(void **state)
@@ -294,6 +349,11 @@ int main(void)
         cmocka_unit_test(a_report_without_end_is_cut_off),
         cmocka_unit_test(an_output_without_end_hits_its_limit),
         cmocka_unit_test(children_of_the_child_are_gone_too),
+        cmocka_unit_test(one_nursery_raises_many_children),
+        cmocka_unit_test(after_a_crash_the_next_child_has_other_addresses),
+        cmocka_unit_test(a_nursery_that_died_is_replaced),
+        cmocka_unit_test(a_nursery_that_dies_takes_its_child_along),
+        cmocka_unit_test(arguments_that_are_too_long_start_nothing),
         cmocka_unit_test(the_table_of_verdicts),
     };
     return cmocka_run_group_tests(tests, find_program, NULL);

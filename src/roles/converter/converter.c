@@ -71,6 +71,7 @@ static void stop(void *state)
     struct converter *converter = state;
     crew_stop(converter->crew);
     hints_stop(converter->job.hints); // after the crew, which may have given a conversion back
+    converter_nursery_stop(&converter->job.nursery);
     blobs_close(converter->check_blobs);
     free(converter);
 }
@@ -81,13 +82,13 @@ static bool fill(struct converter *converter, const struct config *config, struc
         return error_prefix(err, "the media program is missing");
     if (!file_make_directory(config->scratch, 0700, err))
         return error_prefix(err, "scratch");
+    converter->job.nursery.program = converter->program;
     crew_worker_name(converter->worker);
     int cores = config->cores > 0 ? (int)config->cores : converter_cores();
     converter->settings = (struct converter_settings){
         .jobs_url = config->jobs,
         .blobs_url = config->blobs,
         .scratch_directory = config->scratch,
-        .program = converter->program,
         .worker = converter->worker,
         .cores = cores,
         .is_best_effort = strcmp(config->confinement, "best-effort") == 0,
@@ -112,6 +113,7 @@ static bool fill(struct converter *converter, const struct config *config, struc
 static bool start(const struct config *config, void **out_state, struct error *err)
 {
     struct converter *converter = alloc_zeroed(1, sizeof *converter);
+    converter->job.nursery.socket_fd = -1;
     if (!fill(converter, config, err))
         goto fail;
     converter->crew = crew_create(&converter->duty, config->queue, config->jobs, err);
@@ -122,7 +124,7 @@ static bool start(const struct config *config, void **out_state, struct error *e
     converter->job.hints = hints_start(config->queue, err);
     if (converter->job.hints == NULL)
         goto fail;
-    if (!converter_confinement_check(converter->program, converter->settings.scratch_directory,
+    if (!converter_confinement_check(&converter->job.nursery, converter->settings.scratch_directory,
                                      converter->settings.is_best_effort, converter->remark, err)) {
         error_prefix(err, "the media program cannot be confined here");
         goto fail;

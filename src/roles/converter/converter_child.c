@@ -2,27 +2,22 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "roles/converter/converter_nursery.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
     LINE_SIZE = 512,
     REPORT_LIMIT = 256 * 1024, // an honest child writes a thousand short lines at most
-    DESCRIPTORS_LIMIT = 16,    // the dynamic loader opens libraries one at a time
-    NICENESS = 5,              // the roles that answer people go first
-    PROCESSOR_GRACE_S = 5,     // between SIGXCPU, which can be told apart, and SIGKILL
-    EXIT_NOT_RUN = 127,        // exec failed; also the dynamic loader's status
+    EXIT_NOT_RUN = 127,        // the program or a limit of it; also the dynamic loader's status
 };
 
 // ---- the verdict ----
@@ -124,88 +119,7 @@ void converter_child_judge(const struct converter_child_facts *facts,
         snprintf(out->detail, sizeof out->detail, "the media program could not be run");
 }
 
-// ---- the child's side: only async-signal-safe calls between fork and exec ----
-
-// Where the machine's own limit is tighter already, that one stays.
-static bool limit(__rlimit_resource_t resource, int64_t soft, int64_t hard)
-{
-    struct rlimit value;
-    if (getrlimit(resource, &value) != 0)
-        return false;
-    if (value.rlim_max > (rlim_t)hard)
-        value.rlim_max = (rlim_t)hard;
-    value.rlim_cur = (rlim_t)soft < value.rlim_max ? (rlim_t)soft : value.rlim_max;
-    return setrlimit(resource, &value) == 0;
-}
-
-static bool set_limits(const struct converter_child *child)
-{
-    return (child->memory_bytes == 0 ||
-            limit(RLIMIT_AS, child->memory_bytes, child->memory_bytes)) &&
-           limit(RLIMIT_CPU, child->processor_s, child->processor_s + PROCESSOR_GRACE_S) &&
-           limit(RLIMIT_FSIZE, child->output_bytes, child->output_bytes) &&
-           limit(RLIMIT_NOFILE, DESCRIPTORS_LIMIT, DESCRIPTORS_LIMIT) && limit(RLIMIT_CORE, 0, 0);
-}
-
-// Signals are blocked since before the fork: a handler of the parent's must not run here, where it
-// would write into descriptors that both share. Who stops a service may send SIGTERM to all of its
-// processes at once (systemd does): to the child that is none of its business, and dying of it
-// would look like a crash. It dies by SIGKILL, with its parent at the latest.
-static bool set_signals(void)
-{
-    struct sigaction by_default = {.sa_handler = SIG_DFL}, ignored = {.sa_handler = SIG_IGN};
-    sigset_t none;
-    sigemptyset(&none);
-    return sigaction(SIGPIPE, &by_default, NULL) == 0 && sigaction(SIGTERM, &ignored, NULL) == 0 &&
-           sigaction(SIGINT, &ignored, NULL) == 0 && sigaction(SIGHUP, &ignored, NULL) == 0 &&
-           sigprocmask(SIG_SETMASK, &none, NULL) == 0;
-}
-
-static bool set_descriptors(const struct converter_child *child, int report_fd)
-{
-    int source_fd = fcntl(child->source_fd, F_DUPFD, 3);
-    int output_fd = fcntl(child->output_fd, F_DUPFD, 3);
-    int own_report_fd = fcntl(report_fd, F_DUPFD, 3);
-    return source_fd >= 0 && output_fd >= 0 && own_report_fd >= 0 && dup2(source_fd, 0) == 0 &&
-           dup2(output_fd, 1) == 1 && dup2(own_report_fd, 2) == 2 &&
-           close_range(3, UINT_MAX, 0) == 0;
-}
-
-static void step_back(void)
-{
-    if (nice(NICENESS) < 0) {
-        // As nice as can be already, or -1 is the new niceness.
-    }
-}
-
-_Noreturn static void become(const struct converter_child *child, int report_fd, pid_t parent)
-{
-    char *const no_environment[] = {NULL};
-    setpgid(0, 0);
-    step_back();
-    // The parent may have died before the kernel was told to tell us.
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && set_signals() &&
-        set_descriptors(child, report_fd) && set_limits(child))
-        execve(child->program, (char *const *)(uintptr_t)child->arguments, no_environment);
-    _exit(EXIT_NOT_RUN);
-}
-
-static pid_t start(const struct converter_child *child, int report_fd)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pid_t parent = getpid();
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t pid = fork();
-    if (pid == 0)
-        become(child, report_fd, parent);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (pid > 0)
-        setpgid(pid, pid); // here too: it may be killed before it has run
-    return pid;
-}
-
-// ---- the parent's side ----
+// ---- reading and watching ----
 
 struct reading {
     const struct converter_child *child;
@@ -257,13 +171,13 @@ static bool read_report(struct reading *reading)
 
 // Until the child has ended or must be killed. The end of the report says nothing: a process that
 // the child left behind may still hold the pipe.
-static void watch(struct reading *reading, int pid_fd)
+static void watch(struct reading *reading, int nursery_fd)
 {
     const struct converter_child *child = reading->child;
     int64_t deadline_ms = clock_monotonic_ms() + child->timeout_ms;
     struct pollfd polled[] = {
         {.fd = child->cancel_fd, .events = POLLIN},
-        {.fd = pid_fd, .events = POLLIN},
+        {.fd = nursery_fd, .events = POLLIN},
         {.fd = reading->report_fd, .events = POLLIN},
     };
     for (;;) {
@@ -283,39 +197,32 @@ static void watch(struct reading *reading, int pid_fd)
     }
 }
 
-// The group first: its id is ours as long as the child is not waited for.
-static int end_child(pid_t pid)
-{
-    int status = 0;
-    kill(-pid, SIGKILL);
-    kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return status;
-}
-
 void converter_child_run(const struct converter_child *child, struct converter_child_verdict *out)
 {
     struct converter_child_facts facts = {.last_report = {.kind = MEDIA_PROGRESS}};
+    struct converter_nursery *nursery = child->nursery;
+    struct nursery_cost cost = {0};
     int pipe_fds[2] = {-1, -1};
+    SCOPED_FD int pid_fd = -1;
     if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
         converter_child_judge(&facts, out);
         return;
     }
     SCOPED_FD int report_fd = pipe_fds[0];
-    pid_t pid = start(child, pipe_fds[1]);
+    const int fds[3] = {child->source_fd, child->output_fd, pipe_fds[1]};
+    facts.is_started =
+        converter_nursery_begin(nursery, &child->limits, fds, child->arguments, &pid_fd);
     close(pipe_fds[1]);
-    SCOPED_FD int pid_fd = pid > 0 ? pidfd_open(pid, 0) : -1;
-    if (pid > 0 && pid_fd >= 0) {
+    if (facts.is_started) {
         fcntl(report_fd, F_SETFL, O_NONBLOCK);
         struct reading reading = {
             .child = child, .report_fd = report_fd, .facts = &facts, .is_first_line = true};
-        watch(&reading, pid_fd);
+        watch(&reading, nursery->socket_fd);
         if (reading.line_size > 0)
             facts.last_report.kind = MEDIA_MALFORMED;
-        facts.is_started = true;
+        pidfd_send_signal(pid_fd, SIGKILL, NULL, 0);
+        facts.wait_status = converter_nursery_end(nursery, &cost);
     }
-    if (pid > 0)
-        facts.wait_status = end_child(pid);
     converter_child_judge(&facts, out);
+    out->cost = cost;
 }

@@ -6,19 +6,20 @@
 
 #include "base/error.h"
 #include "protocol/media_report.h"
+#include "protocol/nursery.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct converter_nursery;
+
 struct converter_child {
-    const char *program;          // a path
-    const char *const *arguments; // with the program's name first, NULL-terminated
-    int source_fd, output_fd;     // borrowed; become descriptors 0 and 1
-    int cancel_fd;                // readable: kill it
-    int64_t timeout_ms;           // by the clock on the wall
-    int64_t processor_s;          // by the processors' clock
-    int64_t memory_bytes;         // address space; 0 for no limit
-    int64_t output_bytes;         // largest file
+    struct converter_nursery *nursery; // which starts it
+    const char *const *arguments;      // with the program's name first, NULL-terminated
+    int source_fd, output_fd;          // borrowed; become descriptors 0 and 1
+    int cancel_fd;                     // readable: kill it
+    int64_t timeout_ms;                // by the clock on the wall
+    struct nursery_limits limits;
     void (*progress)(void *context, int permille);
     void *context;
 };
@@ -33,7 +34,8 @@ enum converter_child_end {
 
 struct converter_child_verdict {
     enum converter_child_end end;
-    int64_t duration_ms;    // DONE: what it claims
+    int64_t duration_ms; // DONE: what it claims
+    struct nursery_cost cost;
     unsigned layers;        // what it says that confines it: protocol/confinement.h
     bool is_forbidden_call; // CRASHED: by a system call that no file has a need for
     char code[MEDIA_CODE_SIZE];

@@ -9,8 +9,8 @@
 
 enum { SELF_TEST_MS = 60000, SELF_TEST_BYTES = 1024 * 1024 };
 
-static bool run(const char *program, const char *scratch_directory, bool is_best_effort,
-                struct converter_child_verdict *out, struct error *err)
+static bool run(struct converter_nursery *nursery, const char *scratch_directory,
+                bool is_best_effort, struct converter_child_verdict *out, struct error *err)
 {
     const char *const arguments[] = {"unreel-media", "self-test",
                                      is_best_effort ? "--best-effort" : NULL, NULL};
@@ -18,16 +18,17 @@ static bool run(const char *program, const char *scratch_directory, bool is_best
     SCOPED_FD int output_fd = source_fd < 0 ? -1 : file_open_scratch(scratch_directory, err);
     if (output_fd < 0)
         return false;
-    converter_child_run(&(struct converter_child){.program = program,
-                                                  .arguments = arguments,
-                                                  .source_fd = source_fd,
-                                                  .output_fd = output_fd,
-                                                  .cancel_fd = -1,
-                                                  .timeout_ms = SELF_TEST_MS,
-                                                  .processor_s = SELF_TEST_MS / 1000,
-                                                  .memory_bytes = confinement_memory_bytes(1),
-                                                  .output_bytes = SELF_TEST_BYTES},
-                        out);
+    converter_child_run(
+        &(struct converter_child){.nursery = nursery,
+                                  .arguments = arguments,
+                                  .source_fd = source_fd,
+                                  .output_fd = output_fd,
+                                  .cancel_fd = -1,
+                                  .timeout_ms = SELF_TEST_MS,
+                                  .limits = {.processor_s = SELF_TEST_MS / 1000,
+                                             .memory_bytes = confinement_memory_bytes(1),
+                                             .output_bytes = SELF_TEST_BYTES}},
+        out);
     return true;
 }
 
@@ -41,13 +42,13 @@ static void publish(unsigned layers)
     }
 }
 
-bool converter_confinement_check(const char *program, const char *scratch_directory,
+bool converter_confinement_check(struct converter_nursery *nursery, const char *scratch_directory,
                                  bool is_best_effort, char out_remark[CONVERTER_REMARK_SIZE],
                                  struct error *err)
 {
     struct converter_child_verdict verdict;
     char text[CONFINEMENT_TEXT_SIZE];
-    if (!run(program, scratch_directory, is_best_effort, &verdict, err))
+    if (!run(nursery, scratch_directory, is_best_effort, &verdict, err))
         return false;
     bool is_confined = verdict.end == CHILD_DONE && confinement_is_enough(verdict.layers);
     // A filter that let something through is none.

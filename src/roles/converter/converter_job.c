@@ -181,15 +181,16 @@ static void run_child(struct converter_job *job, const struct conversion *conver
     struct child_arguments arguments;
     set_arguments(settings, options, options->title[0] != '\0' ? options->title : name, &arguments);
     struct converter_child child = {
-        .program = settings->program,
+        .nursery = &job->nursery,
         .arguments = arguments.list,
         .source_fd = fds[0],
         .output_fd = fds[1],
         .cancel_fd = crew_cancel_fd(job->crew),
         .timeout_ms = settings->timeout_ms,
-        .processor_s = settings->cores * (settings->timeout_ms / 1000 + 1),
-        .memory_bytes = settings->memory_bytes,
-        .output_bytes = settings->max_duration_ms * BYTES_PER_MS_LARGEST + TAGS_BYTES_LARGEST,
+        .limits = {.processor_s = settings->cores * (settings->timeout_ms / 1000 + 1),
+                   .memory_bytes = settings->memory_bytes,
+                   .output_bytes =
+                       settings->max_duration_ms * BYTES_PER_MS_LARGEST + TAGS_BYTES_LARGEST},
         .progress = note_progress,
         .context = job,
     };

@@ -4,6 +4,7 @@
 #include "base/id.h"
 #include "blobs/blobs.h"
 #include "jobs/jobs.h"
+#include "roles/converter/converter_nursery.h"
 #include "roles/crew/crew.h"
 #include "roles/hints.h"
 
@@ -12,8 +13,7 @@
 struct converter_settings { // read-only once the role has started
     const char *jobs_url, *blobs_url;
     const char *scratch_directory;
-    const char *program; // path of the media program
-    const char *worker;  // this process's name in the rows
+    const char *worker; // this process's name in the rows
     int cores;
     bool is_best_effort;  // converts where the child cannot be confined
     int64_t memory_bytes; // of the child's address space; 0 for no limit
@@ -28,6 +28,7 @@ struct converter_job { // all of it belongs to the worker thread
     struct hints *hints;
     struct jobs *jobs;
     struct blobs *blobs;
+    struct converter_nursery nursery;
 };
 
 // Lets the media program look at something that is no video, to learn at the start that it can be
