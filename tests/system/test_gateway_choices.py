@@ -65,15 +65,24 @@ def test_choices_are_answered_in_canonical_form_and_empty_fields_are_none(servic
 
 def test_the_mp3_is_what_was_chosen(service, token, film, tmp_path):
     identifier = service.upload(token, film, fields={
-        "track": "deu", "mono": "true", "loudness": "-20"}).json["id"]
+        "track": "deu", "mono": "true", "start": "1.5", "end": "5", "loudness": "-20"}).json["id"]
     ready = service.wait_for(token, identifier, "ready")
-    assert ready["audio"]["duration_ms"] == 6000
+    assert ready["audio"]["duration_ms"] == 3500
     mp3 = tmp_path / "out.mp3"
     mp3.write_bytes(service.request("GET", f"/api/v1/conversions/{identifier}/audio",
                                     token=token).body)
     assert probe(mp3, "stream=channels")["channels"] == "1"
     assert tone_of(mp3) == 1000
     assert abs(loudness_of(mp3) + 20) <= 0.3
+
+
+def test_the_same_key_means_the_first_request_whatever_it_chooses(service, token):
+    body, other = (form(("file", "a.mp4", b"x"), ("start", None, start)) for start in (b"1", b"2"))
+    first, second = (send_form(service, token, *one, headers={"Idempotency-Key": "k"})
+                     for one in (body, other))
+    assert (first.status, second.status) == (201, 201)
+    assert second.json["id"] == first.json["id"]
+    assert second.json["options"] == {"preset": "standard", "start": "1"}
 
 
 def test_a_track_that_is_not_there_fails_with_its_code(service, token, film):

@@ -1,4 +1,5 @@
 """What can be chosen for one MP3, by the media engine itself: what ffmpeg says of the result."""
+import array
 import os
 import re
 import signal
@@ -45,6 +46,74 @@ def loudness(path: Path) -> tuple[float, float]:
     summary = text[text.rindex("Summary:"):]
     return (float(re.search(r"I: +(-?[\d.]+) LUFS", summary)[1]),
             float(re.search(r"Peak: +(-?[\d.]+|-inf) dBFS", summary)[1]))
+
+
+# ---- part of the sound ----
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory) -> Path:
+    """Eight seconds in which no two moments are alike, without loss."""
+    path = tmp_path_factory.mktemp("speech") / "speech.m4a"
+    ffmpeg("-f", "lavfi", "-i", "aevalsrc='0.4*sin(2*PI*t*(200+40*t))*(0.6+0.4*sin(9*t*t))':"
+           "s=44100:d=8", "-ac", "2", "-c:a", "alac", path)
+    return path
+
+
+@pytest.mark.parametrize("options, start, end", [
+    (("--start", "1.25"), 55125, 352800),
+    (("--end", "0:06.5"), 0, 286650),
+    (("--start", "2", "--end", "3"), 88200, 132300),
+    (("--start", "0:00:01.25", "--end", "7.5", "--mono"), 55125, 330750),
+    (("--end", "60"), 0, 352800),
+])
+def test_a_cut_is_exact_to_the_sample(speech, options, start, end):
+    mp3 = convert(speech, *options)
+    whole = array.array("h", decoded(speech, 44100, 1))
+    cut = array.array("h", decoded(mp3, 44100, 1))
+    assert len(cut) == end - start
+    middle = range(len(cut) // 2, len(cut) // 2 + 4000)
+    part = [cut[i] for i in middle]
+    best = max(range(-20, 21), key=lambda lag: sum(
+        a * b for a, b in zip(part, whole[start + middle.start + lag:start + middle.stop + lag])))
+    assert best == 0
+
+
+def test_a_start_behind_the_end_is_told(speech):
+    done = run("convert", speech, "--start", "9", speech.with_suffix(".none.mp3"))
+    assert done.returncode == 1
+    assert done.stderr == f"unreel: {speech}: There is no sound between these two times.\n"
+    assert not list(speech.parent.glob("*.none.mp3*"))
+
+
+# ---- tracks ----
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    ffmpeg("-f", "lavfi", "-i", "sine=f=440:r=44100:d=3", "-f", "lavfi", "-i",
+           "sine=f=1000:r=44100:d=3", "-map", "0", "-map", "1", "-c:a", "aac",
+           "-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu", path)
+    return path
+
+
+@pytest.mark.parametrize("track, hz", [("1", 440), ("2", 1000), ("deu", 1000), ("de", 1000),
+                                       ("GER", 1000), ("en", 440), (None, 440)])
+def test_a_track_is_chosen_by_number_or_language(film, track, hz):
+    mp3 = convert(film, *(["--track", track] if track else []))
+    samples = array.array("h", decoded(mp3, 44100, 1))[44100:88200]
+    assert sum(a < 0 <= b for a, b in zip(samples, samples[1:])) == pytest.approx(hz, abs=3)
+
+
+@pytest.mark.parametrize("track", ["3", "fra"])
+def test_a_track_that_is_not_there_is_told_with_those_that_are(film, track):
+    done = run("convert", film, film.with_suffix(".none.mp3"), "--track", track)
+    assert done.returncode == 1
+    assert "deu" in done.stderr and "eng" in done.stderr and f'"{track}"' in done.stderr
+
+
+@pytest.mark.parametrize("layout", ["mono", "stereo", "5.1"])
+def test_mono_is_one_channel(tmp_path, layout):
+    assert channels(convert(tones(tmp_path / "source.m4a", -10, layout), "--mono")) == "1"
 
 
 # ---- loudness ----
