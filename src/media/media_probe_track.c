@@ -43,15 +43,15 @@ static int core_rate_hz(const AVCodecParameters *parameters)
     return index < sizeof rates / sizeof rates[0] ? rates[index] : 0;
 }
 
-// HE-AAC may hide in a configuration of plain AAC: then the first sounds give it away.
+// HE-AAC may hide in a configuration of plain AAC: then the first sounds give it away. Whether
+// such a one is of version 2 they do not tell: the decoder makes two channels of one in any case.
 static void name_aac(const AVCodecParameters *parameters, struct media_track_facts *out)
 {
     int type = object_type(parameters);
-    int channels = type == 0 ? 0 : (parameters->extradata[1] >> 3) & 15;
     bool is_doubled =
         type == AOT_LC && out->rate_hz > 0 && out->rate_hz == 2 * core_rate_hz(parameters);
     int profile = type - 1;
-    if (type == AOT_PS || (is_doubled && channels == 1 && out->channels == 2))
+    if (type == AOT_PS)
         profile = FF_PROFILE_AAC_HE_V2;
     else if (type == AOT_SBR || is_doubled)
         profile = FF_PROFILE_AAC_HE;
