@@ -1,6 +1,7 @@
 #include "protocol/nursery.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -115,5 +116,10 @@ bool nursery_receive_answer(int socket_fd, int timeout_ms, struct nursery_answer
     struct iovec part = {out, sizeof *out};
     ssize_t got = receive_message(socket_fd, &part, 1, fds);
     out->pid_fd = fds[0];
-    return got == sizeof *out;
+    if (got == sizeof *out)
+        return true;
+    // From a program of another version.
+    file_close(out->pid_fd);
+    out->pid_fd = -1;
+    return false;
 }

@@ -120,6 +120,7 @@ int converter_nursery_end(struct converter_nursery *nursery, struct nursery_cost
     bool is_told = nursery_receive_answer(nursery->socket_fd, END_MS, &answer);
     if (!is_told || WIFSIGNALED(answer.wait_status) || nursery->children >= CHILDREN_LIMIT)
         converter_nursery_stop(nursery);
+    file_close(answer.pid_fd);
     *out = answer.cost;
     return is_told ? answer.wait_status : EXIT_NOT_RUN << 8;
 }
