@@ -61,7 +61,8 @@ def test_the_decoder_links_no_network_or_database_library():
     linked = needed(str(BUILD / "unreel-media"))
     assert {"libavformat", "libavcodec", "libmp3lame"} <= linked
     assert linked <= {"libavformat", "libavcodec", "libavutil", "libswresample", "libmp3lame",
-                      "libebur128", "libseccomp", "libm", "libc", "libpthread"}
+                      "libebur128", "libseccomp", "libjansson", "libm", "libc",
+                      "libpthread"}
 
 
 def test_the_roles_link_no_decoder():
