@@ -10,8 +10,8 @@ import mutagen.mp4
 import pytest
 
 from media import ffmpeg
-from mp4_writer import (Box, Film, box, data, full, item, itunes, keyed, nero_list, quicktime_text,
-                        text_of_3gpp, text_track, title_sample)
+from mp4_film import (Box, Film, box, data, full, item, itunes, keyed, nero_list, quicktime_text,
+                      text_of_3gpp, text_track, title_sample)
 from test_media_convert import convert, run
 
 TITLE = "Ünïcode — 東京 \U0001f3b5"

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from media import ffmpeg, probe as ffprobe
-from mp4_writer import Film, box, data, full, item, itunes
+from mp4_film import Film, box, data, full, item, itunes
 from service import UNREEL
 from test_media_convert import SOURCES, make, run  # noqa: F401 (a fixture)
 from test_media_metadata import CHAPTERS, EXPECTED, TEXTS, film, folder, pictures, plain  # noqa: F401
