@@ -59,10 +59,18 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+// A file that goes on in fragments behind its sample table: its headers speak of the table only.
+static bool is_continued(const struct media_source *source)
+{
+    return source->boxes.is_fragmented && source->track->sizes.count > 0;
+}
+
 // How long the headers say that the file is; 0 if they do not.
 static int64_t announced_ms(const struct media_source *source)
 {
     const struct media_boxes *boxes = &source->boxes;
+    if (is_continued(source))
+        return to_ms(boxes->fragments_duration, boxes->timescale);
     int64_t movie_ms = to_ms(boxes->duration, boxes->timescale);
     int64_t fragments_ms = to_ms(boxes->fragments_duration, boxes->timescale);
     int64_t track_ms = to_ms(source->track->duration, source->track->timescale);
@@ -75,7 +83,7 @@ static int64_t presented_ms(const struct media_source *source)
 {
     if (!source->boxes.is_fragmented)
         return media_presentation_ms(&source->presentation);
-    if (source->track->duration > 0)
+    if (source->track->duration > 0 && !is_continued(source))
         return to_ms(source->track->duration, source->track->timescale);
     return announced_ms(source);
 }
@@ -252,7 +260,8 @@ static bool feed(struct media_source *source, struct media_failure *why)
 static bool is_cut(const struct media_source *source)
 {
     bool is_to_the_end = source->selection.end_ms == 0;
-    if (!source->boxes.is_fragmented || source->track->duration == 0 || !is_to_the_end)
+    if (!source->boxes.is_fragmented || source->track->duration == 0 || is_continued(source) ||
+        !is_to_the_end)
         return false;
     int64_t expected_ms = to_ms(source->track->duration, source->track->timescale);
     int64_t missing_ms = expected_ms - source->end_ms;
