@@ -28,7 +28,7 @@ enum { PATCHES = MEDIA_TRACKS + MEDIA_METADATA_PLACES + 6 };
 struct media_input {
     int fd;
     int64_t position;
-    int64_t file_bytes;
+    int64_t end; // the demuxer's end of file
     bool is_opening;
     bool is_too_slow;
     int64_t open_until_ms; // by the processor's clock
@@ -80,6 +80,10 @@ static int read_bytes(void *context, uint8_t *out, int size)
     if (input->is_too_slow)
         return AVERROR_EXIT;
     struct error err;
+    if (input->position >= input->end)
+        return AVERROR_EOF;
+    if (size > input->end - input->position)
+        size = (int)(input->end - input->position);
     int64_t from = find_bytes(input, &size);
     ssize_t got = file_read_at(input->fd, out, (size_t)size, from, &err);
     if (got < 0)
@@ -96,11 +100,11 @@ static int64_t seek_to(void *context, int64_t offset, int whence)
     struct media_input *input = context;
     whence &= ~AVSEEK_FORCE;
     if (whence == AVSEEK_SIZE)
-        return input->file_bytes;
+        return input->end;
     if (whence == SEEK_CUR)
         offset += input->position;
     else if (whence == SEEK_END)
-        offset += input->file_bytes;
+        offset += input->end;
     else if (whence != SEEK_SET)
         return AVERROR(EINVAL);
     if (offset < 0)
@@ -219,7 +223,7 @@ struct media_input *media_input_open(int fd, const struct media_boxes *boxes,
                                      struct media_failure *why)
 {
     struct media_input *input = alloc_zeroed(1, sizeof *input);
-    *input = (struct media_input){.fd = fd, .file_bytes = boxes->file_bytes};
+    *input = (struct media_input){.fd = fd, .end = boxes->index_end};
     hide_tracks(input, boxes, track);
     hide_metadata(input, boxes);
     hide_table(input, track);

@@ -3,7 +3,8 @@
 // nothing else, and sees one track only. The other tracks' boxes reach it under the type `free`,
 // so that a video's index is neither parsed nor held in memory. It sees the track's own tables
 // empty: media_packets reads the samples, here are only codec and configuration. Texts, covers and
-// chapters are hidden in the same way.
+// chapters are hidden in the same way. Its file ends with the index: a fragment can cost it seconds
+// (a track number of 2^31 or more makes it count up to it).
 
 #include "base/scope.h"
 #include "media/media_boxes.h"

@@ -1,5 +1,6 @@
 """Small sound files of every codec and layout that the converter takes, and some that it refuses: what
-mutations begin with. ffmpeg makes them once a folder; the odd ones are built from those by hand."""
+mutations begin with. ffmpeg makes them once a folder; the odd ones are built from those by hand, and what
+was found to do harm is among them."""
 import hashlib
 import struct
 import subprocess
@@ -194,6 +195,17 @@ def with_late_chapters(boxes: list[Box]) -> None:
     texts.find(b"stts").head = bytes(4) + struct.pack(">I II", 1, 4, 5_000_000)
 
 
+def with_a_track_number_below_zero(boxes: list[Box]) -> None:
+    """Each of its tables of samples makes libavformat count from the number up to zero."""
+    number = b"\xff\xff\xff\xf0"
+    for top in boxes:
+        for kind, at in ((b"tkhd", 12), (b"trex", 4), (b"tfhd", 4)):
+            if box := top.find(kind):
+                box.head = box.head[:at] + number + box.head[at + 4:]
+        if top.type == b"moof":
+            top.find(b"traf").children += [top.find(b"trun").copy() for _ in range(30)]
+
+
 def with_two_descriptions(boxes: list[Box]) -> None:
     box = table(boxes, b"stsd")
     box.head = bytes(4) + struct.pack(">I", 2)
@@ -215,6 +227,7 @@ ODD = {
     "jump-back.m4a": ("aac-44100.m4a", with_a_jump_back),
     "itunes.m4a": ("aac-44100.m4a", with_itunes_gapless),
     "late-chapters.m4b": ("chapters.m4b", with_late_chapters),
+    "track-number.mp4": ("fragments.mp4", with_a_track_number_below_zero),
     "odd-boxes.mp4": ("opus.mp4", with_odd_boxes),
     "two-descriptions.mp4": ("alac.m4a", with_two_descriptions),
     "size-zero.mp4": ("aac.mp4", with_an_end_of_its_own),
