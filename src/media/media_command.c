@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/id.h"
+#include "base/processors.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "media/media_confine.h"
@@ -14,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -162,13 +162,12 @@ static bool is_same_file(int fd, const char *path)
            one.st_ino == other.st_ino;
 }
 
-// One for each processor that we may use. More than this many would want more memory than time.
+// More threads than this would want more memory than they save time.
 static int thread_count(void)
 {
     enum { MOST_THREADS = 16 };
-    cpu_set_t usable;
-    int count = sched_getaffinity(0, sizeof usable, &usable) == 0 ? CPU_COUNT(&usable) : 1;
-    return count < 1 ? 1 : count < MOST_THREADS ? count : MOST_THREADS;
+    int count = processors_usable();
+    return count < MOST_THREADS ? count : MOST_THREADS;
 }
 
 static void draw(void *context, int permille)

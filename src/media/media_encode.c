@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OUTPUT_BYTES = 256 * 1024 };
+enum { OUTPUT_BYTES = 64 * 1024 };
 
 struct media_encoder {
     struct media_segments *segments;

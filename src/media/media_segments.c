@@ -12,7 +12,7 @@ enum {
     WRITE_FRAMES = 64, // written at once
     // How much earlier than its newest complete frame an encoder can have taken its samples. The
     // reservoir is what delays it: 255 bytes of it last for 85 of the smallest frames.
-    LAG_FRAMES = 128,
+    LAG_FRAMES = 96,
 };
 
 struct media_segments {
@@ -38,6 +38,13 @@ struct media_segments {
     bool is_failed;
     struct media_failure failure;
 };
+
+// Why it cannot come to a stop: take the encoder with the smallest position, or the segment that
+// begins next if it begins before. The window starts there and reaches further than two lead-ins,
+// a step and the lag, so what it needs next fits in. It waits for nobody: an encoder waits only
+// while the next segment's encoder has fewer frames than itself, or has not begun, and that one's
+// position would be smaller. Or it waits for the head to decide about its segment, and then the
+// head's position is smaller.
 
 // ---- what there is to do; all under the lock ----
 

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/processors.h"
 #include "protocol/confinement.h"
 #include "roles/converter/converter_confinement.h"
 #include "roles/converter/converter_job.h"
@@ -84,7 +85,7 @@ static bool fill(struct converter *converter, const struct config *config, struc
         return error_prefix(err, "scratch");
     converter->job.nursery.program = converter->program;
     crew_worker_name(converter->worker);
-    int cores = config->cores > 0 ? (int)config->cores : converter_cores();
+    int cores = config->cores > 0 ? (int)config->cores : processors_usable();
     converter->settings = (struct converter_settings){
         .jobs_url = config->jobs,
         .blobs_url = config->blobs,
