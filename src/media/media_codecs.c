@@ -1,5 +1,7 @@
 #include "media/media_codecs.h"
 
+#include "media/media_boxes.h"
+
 #include <string.h>
 
 struct allowed {
@@ -30,4 +32,15 @@ const AVCodec *media_codec_find(enum AVCodecID id)
         return decoder != NULL ? avcodec_find_decoder_by_name(decoder) : avcodec_find_decoder(id);
     }
     return NULL;
+}
+
+bool media_codec_is_bounded(const AVCodecParameters *parameters)
+{
+    enum { LONGEST_FRAME_AT = 12 }; // behind size, type and version of its box
+    const unsigned char *at = parameters->extradata;
+    if (parameters->codec_id != AV_CODEC_ID_ALAC ||
+        parameters->extradata_size < LONGEST_FRAME_AT + 4)
+        return true;
+    at += LONGEST_FRAME_AT;
+    return MEDIA_FOURCC(at[0], at[1], at[2], at[3]) <= MEDIA_FRAME_SAMPLES;
 }

@@ -27,7 +27,7 @@ static bool open_context(struct media_decoder *decoder, unsigned description,
     decoder->description = description;
     const AVCodecParameters *parameters = decoder->parameters[description];
     const AVCodec *codec = parameters != NULL ? media_codec_find(parameters->codec_id) : NULL;
-    if (codec == NULL)
+    if (codec == NULL || !media_codec_is_bounded(parameters))
         return media_fail(why, "unsupported_codec", NULL);
     AVCodecContext *context = avcodec_alloc_context3(codec);
     if (context == NULL)

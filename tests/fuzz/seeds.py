@@ -206,6 +206,12 @@ def with_a_track_number_below_zero(boxes: list[Box]) -> None:
             top.find(b"traf").children += [top.find(b"trun").copy() for _ in range(30)]
 
 
+def with_long_frames(boxes: list[Box]) -> None:
+    """Its decoder would take 138 MiB for them at once."""
+    configuration = table(boxes, b"stsd").children[0].children[0]
+    configuration.head = configuration.head[:4] + bytes.fromhex("00ff1000") + configuration.head[8:]
+
+
 def with_two_descriptions(boxes: list[Box]) -> None:
     box = table(boxes, b"stsd")
     box.head = bytes(4) + struct.pack(">I", 2)
@@ -228,6 +234,7 @@ ODD = {
     "itunes.m4a": ("aac-44100.m4a", with_itunes_gapless),
     "late-chapters.m4b": ("chapters.m4b", with_late_chapters),
     "track-number.mp4": ("fragments.mp4", with_a_track_number_below_zero),
+    "long-frames.m4a": ("alac.m4a", with_long_frames),
     "odd-boxes.mp4": ("opus.mp4", with_odd_boxes),
     "two-descriptions.mp4": ("alac.m4a", with_two_descriptions),
     "size-zero.mp4": ("aac.mp4", with_an_end_of_its_own),
