@@ -33,10 +33,37 @@ static bool send_message(int socket_fd, struct iovec *parts, size_t part_count, 
     return sent >= 0;
 }
 
-// The size of the message; its descriptors are in `fds`, the rest of which is -1. 0 at the end,
-// -1 on failure.
+static void close_all(int fds[FDS_LIMIT])
+{
+    for (size_t i = 0; i < FDS_LIMIT; i++) {
+        file_close(fds[i]);
+        fds[i] = -1;
+    }
+}
+
+// False: there were more than `limit`, which are closed. The kernel counts by the room that there
+// is, and alignment makes that larger.
+static bool take_descriptors(struct msghdr *message, int fds[FDS_LIMIT], size_t limit)
+{
+    struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+        return true;
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+        if (i < limit)
+            fds[i] = fd;
+        else
+            file_close(fd);
+    }
+    return count <= limit;
+}
+
+// The size of the message; its descriptors, `fd_limit` at most, are in `fds`, the rest of which is
+// -1. 0 at the end, -1 on failure, with no descriptor.
 static ssize_t receive_message(int socket_fd, struct iovec *parts, size_t part_count,
-                               int fds[FDS_LIMIT])
+                               int fds[FDS_LIMIT], size_t fd_limit)
 {
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * FDS_LIMIT)];
     struct msghdr message = {.msg_iov = parts,
@@ -50,10 +77,11 @@ static ssize_t receive_message(int socket_fd, struct iovec *parts, size_t part_c
     while (got < 0 && errno == EINTR);
     if (got <= 0)
         return got;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-        memcpy(fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
-    return (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 ? got : -1;
+    if (take_descriptors(&message, fds, fd_limit) &&
+        (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0)
+        return got;
+    close_all(fds);
+    return -1;
 }
 
 bool nursery_send_request(int socket_fd, const struct nursery_limits *limits, const int fds[3],
@@ -88,11 +116,15 @@ static bool split(struct nursery_request *request, size_t size)
 
 bool nursery_receive_request(int socket_fd, struct nursery_request *out)
 {
+    // The next child has all of our memory: the request before is none of its business.
+    memset(out, 0, sizeof *out);
     struct iovec parts[] = {{&out->limits, sizeof out->limits}, {out->text, sizeof out->text}};
-    out->argument_count = 0;
-    ssize_t got = receive_message(socket_fd, parts, 2, out->fds);
-    return got > (ssize_t)sizeof out->limits && out->fds[2] >= 0 &&
-           split(out, (size_t)got - sizeof out->limits);
+    ssize_t got = receive_message(socket_fd, parts, 2, out->fds, 3);
+    if (got > (ssize_t)sizeof out->limits && out->fds[2] >= 0 &&
+        split(out, (size_t)got - sizeof out->limits))
+        return true;
+    close_all(out->fds);
+    return false;
 }
 
 bool nursery_send_answer(int socket_fd, const struct nursery_answer *answer)
@@ -114,7 +146,7 @@ bool nursery_receive_answer(int socket_fd, int timeout_ms, struct nursery_answer
         return false;
     int fds[FDS_LIMIT];
     struct iovec part = {out, sizeof *out};
-    ssize_t got = receive_message(socket_fd, &part, 1, fds);
+    ssize_t got = receive_message(socket_fd, &part, 1, fds, 1);
     out->pid_fd = fds[0];
     if (got == sizeof *out)
         return true;

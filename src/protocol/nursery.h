@@ -30,7 +30,8 @@ struct nursery_request {
 // The arguments begin with the program's name and end with NULL. False: too long, or nobody there.
 bool nursery_send_request(int socket_fd, const struct nursery_limits *limits, const int fds[3],
                           const char *const *arguments);
-// Waits; the descriptors are the caller's. False at the end, and for what is no request.
+// Waits; the descriptors are the caller's. False, with none, at the end and for what is no request.
+// Nothing of what stood in `out` before is left there.
 bool nursery_receive_request(int socket_fd, struct nursery_request *out);
 
 struct nursery_cost {
