@@ -47,6 +47,7 @@ SOUNDS = {
     "s8.mov": (0.5, 11025, 1, ("-c:a", "pcm_s8")),
     "mulaw.mov": (0.8, 8000, 1, ("-c:a", "pcm_mulaw")),
     "alaw.mov": (0.8, 8000, 2, ("-c:a", "pcm_alaw")),
+    "long.mp4": (40, 48000, 1, ("-c:a", "libopus", "-b:a", "9k")),  # enough for a second thread
     "front.mp4": (0.5, 44100, 2, ("-c:a", "aac", "-movflags", "+faststart")),
     "fragments.mp4": (1.5, 44100, 1, ("-c:a", "aac", "-frag_duration", "400000",
                                       "-movflags", "+empty_moov")),
