@@ -9,7 +9,7 @@ enum {
     MEDIA_METADATA_PLACES = 8,            // udta and meta in moov that are kept from libavformat
     MEDIA_CHAPTER_TRACKS = 4,             // that one track may name
     MEDIA_EDITS = 4096,                   // of one track; libavformat repeats samples for each
-    MEDIA_DESCRIPTIONS = 16, // sample entries of one track that are used
+    MEDIA_DESCRIPTIONS = 16,              // sample entries of one track that are used
     MEDIA_STREAMS = 16,                   // seen by libavformat
     MEDIA_PACKET_BYTES = 8 * 1024 * 1024,
     MEDIA_HEADER_PROCESSOR_MS = 5000, // libavformat looks each tag up among all others

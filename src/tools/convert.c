@@ -1,4 +1,5 @@
-// `unreel convert` and `unreel probe`: becomes unreel-media, the program that knows media and nothing else.
+// `unreel convert` and `unreel probe`: becomes unreel-media, the program that knows media and
+// nothing else.
 #include "tools/tools.h"
 
 #include "base/alloc.h"
