@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -48,12 +49,24 @@ static bool set_descriptors(const int fds[3])
            dup2(output_fd, 1) == 1 && dup2(report_fd, 2) == 2 && close_range(3, UINT_MAX, 0) == 0;
 }
 
-_Noreturn static void become(struct nursery_request *request, pid_t parent,
+// Source and output are touched once the converter has been told that there is somebody who does.
+// Where the nursery dies before, the converter may start another child on the same ones.
+static bool wait_to_go(int go_fd)
+{
+    eventfd_t value;
+    int result;
+    do
+        result = eventfd_read(go_fd, &value);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
+_Noreturn static void become(struct nursery_request *request, pid_t parent, int go_fd,
                              int (*work)(int argument_count, char **arguments))
 {
     setpgid(0, 0);
     // The parent may have died before the kernel was told to tell us.
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent ||
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent || !wait_to_go(go_fd) ||
         !set_descriptors(request->fds) || !set_limits(&request->limits))
         _exit(EXIT_NOT_RUN);
     _exit(work(request->argument_count, request->arguments));
@@ -82,9 +95,10 @@ static void wait_for(pid_t pid, struct nursery_answer *out)
 static bool raise_child(struct nursery_request *request,
                         int (*work)(int argument_count, char **arguments))
 {
-    pid_t parent = getpid(), pid = fork();
+    SCOPED_FD int go_fd = eventfd(0, EFD_CLOEXEC);
+    pid_t parent = getpid(), pid = go_fd < 0 ? -1 : fork();
     if (pid == 0)
-        become(request, parent, work);
+        become(request, parent, go_fd, work);
     for (int i = 0; i < 3; i++)
         file_close(request->fds[i]);
     if (pid < 0)
@@ -93,7 +107,7 @@ static bool raise_child(struct nursery_request *request,
     SCOPED_FD int pid_fd = pidfd_open(pid, 0);
     bool is_told =
         pid_fd >= 0 && nursery_send_answer(NURSERY_FD, &(struct nursery_answer){.pid_fd = pid_fd});
-    if (!is_told)
+    if (!is_told || eventfd_write(go_fd, 1) != 0)
         kill(pid, SIGKILL);
     struct nursery_answer ended = {.pid_fd = -1};
     wait_for(pid, &ended);

@@ -112,6 +112,12 @@ static int kill_parent(int number)
     return stay();
 }
 
+static int stop_parent(int number)
+{
+    kill(getppid(), SIGSTOP);
+    return done(number);
+}
+
 static int hang(int number)
 {
     (void)number;
@@ -230,6 +236,7 @@ static const struct {
     {"full_disk", full_disk},
     {"crash", crash},
     {"kill_parent", kill_parent},
+    {"stop_parent", stop_parent},
     {"forbidden_call", forbidden_call},
     {"mute", mute},
     {"hang", hang},

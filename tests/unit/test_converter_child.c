@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -275,6 +276,28 @@ static void a_nursery_that_dies_takes_its_child_along(void **state)
     assert_int_equal(count_running(), 0);
 }
 
+static void *let_nursery_go_on(void *context)
+{
+    (void)context;
+    clock_sleep_ms(6000);
+    kill(nursery.pid, SIGCONT);
+    return NULL;
+}
+
+// Out of memory, in a debugger: the video is not to blame.
+static void a_nursery_that_stands_still_does_not_make_its_child_late(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    assert_int_equal(run(usual(), "done 1").end, CHILD_DONE);
+    assert_int_equal(pthread_create(&thread, NULL, let_nursery_go_on, NULL), 0);
+    struct converter_child child = usual();
+    child.timeout_ms = 4000;
+    struct converter_child_verdict verdict = run(child, "stop_parent 10");
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(verdict.end, CHILD_DONE);
+}
+
 static void arguments_that_are_too_long_start_nothing(void **state)
 {
     (void)state;
@@ -353,6 +376,7 @@ int main(void)
         cmocka_unit_test(after_a_crash_the_next_child_has_other_addresses),
         cmocka_unit_test(a_nursery_that_died_is_replaced),
         cmocka_unit_test(a_nursery_that_dies_takes_its_child_along),
+        cmocka_unit_test(a_nursery_that_stands_still_does_not_make_its_child_late),
         cmocka_unit_test(arguments_that_are_too_long_start_nothing),
         cmocka_unit_test(the_table_of_verdicts),
     };

@@ -170,14 +170,15 @@ static bool read_report(struct reading *reading)
 }
 
 // Until the child has ended or must be killed. The end of the report says nothing: a process that
-// the child left behind may still hold the pipe.
-static void watch(struct reading *reading, int nursery_fd)
+// the child left behind may still hold the pipe. Nor is it the nursery that is asked, which may
+// stand still while the time runs.
+static void watch(struct reading *reading, int pid_fd)
 {
     const struct converter_child *child = reading->child;
     int64_t deadline_ms = clock_monotonic_ms() + child->timeout_ms;
     struct pollfd polled[] = {
         {.fd = child->cancel_fd, .events = POLLIN},
-        {.fd = nursery_fd, .events = POLLIN},
+        {.fd = pid_fd, .events = POLLIN},
         {.fd = reading->report_fd, .events = POLLIN},
     };
     for (;;) {
@@ -217,7 +218,7 @@ void converter_child_run(const struct converter_child *child, struct converter_c
         fcntl(report_fd, F_SETFL, O_NONBLOCK);
         struct reading reading = {
             .child = child, .report_fd = report_fd, .facts = &facts, .is_first_line = true};
-        watch(&reading, nursery->socket_fd);
+        watch(&reading, pid_fd);
         if (reading.line_size > 0)
             facts.last_report.kind = MEDIA_MALFORMED;
         pidfd_send_signal(pid_fd, SIGKILL, NULL, 0);

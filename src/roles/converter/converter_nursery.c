@@ -95,22 +95,46 @@ static bool ask(struct converter_nursery *nursery, const struct nursery_limits *
     struct nursery_answer answer = {.pid_fd = -1};
     if (nursery->socket_fd < 0 && !start(nursery))
         return false;
-    if (nursery_send_request(nursery->socket_fd, limits, fds, arguments) &&
-        nursery_receive_answer(nursery->socket_fd, START_MS, &answer) && answer.pid_fd >= 0) {
-        nursery->children++;
-        *out_pid_fd = answer.pid_fd;
-        return true;
+    if (!nursery_send_request(nursery->socket_fd, limits, fds, arguments) ||
+        !nursery_receive_answer(nursery->socket_fd, START_MS, &answer) || answer.pid_fd < 0)
+        return false;
+    nursery->children++;
+    *out_pid_fd = answer.pid_fd;
+    return true;
+}
+
+static void kill_and_wait(struct converter_nursery *nursery)
+{
+    int status;
+    if (nursery->pid > 0) {
+        kill(nursery->pid, SIGKILL);
+        while (waitpid(nursery->pid, &status, 0) < 0 && errno == EINTR) {
+        }
     }
+    nursery->pid = 0;
+}
+
+// Whether no child of it had its descriptors: it says so before it lets one go.
+static bool stop_before_a_child(struct converter_nursery *nursery)
+{
+    struct nursery_answer late = {.pid_fd = -1};
+    kill_and_wait(nursery);
+    bool has_answered = nursery_receive_answer(nursery->socket_fd, 0, &late);
+    file_close(late.pid_fd);
     converter_nursery_stop(nursery);
-    return false;
+    return !has_answered;
 }
 
 bool converter_nursery_begin(struct converter_nursery *nursery, const struct nursery_limits *limits,
                              const int fds[3], const char *const *arguments, int *out_pid_fd)
 {
     bool was_there = nursery->socket_fd >= 0; // it may have died since
-    return ask(nursery, limits, fds, arguments, out_pid_fd) ||
-           (was_there && ask(nursery, limits, fds, arguments, out_pid_fd));
+    if (ask(nursery, limits, fds, arguments, out_pid_fd) ||
+        (was_there && stop_before_a_child(nursery) &&
+         ask(nursery, limits, fds, arguments, out_pid_fd)))
+        return true;
+    converter_nursery_stop(nursery);
+    return false;
 }
 
 // Whoever made a child crash once shall not meet the same addresses again.
@@ -127,13 +151,7 @@ int converter_nursery_end(struct converter_nursery *nursery, struct nursery_cost
 
 void converter_nursery_stop(struct converter_nursery *nursery)
 {
-    int status;
-    if (nursery->pid > 0) {
-        kill(nursery->pid, SIGKILL);
-        while (waitpid(nursery->pid, &status, 0) < 0 && errno == EINTR) {
-        }
-    }
+    kill_and_wait(nursery);
     file_close(nursery->socket_fd);
-    nursery->pid = 0;
     nursery->socket_fd = -1;
 }

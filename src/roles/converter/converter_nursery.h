@@ -10,11 +10,12 @@
 struct converter_nursery { // .program is set by its owner, .socket_fd is -1 at first
     const char *program;   // a path
     pid_t pid;
-    int socket_fd; // readable once the child has ended, or the nursery
+    int socket_fd;
     int children;
 };
 
-// False where the program cannot be run. The descriptor of the process is the caller's.
+// False where the program cannot be run. The descriptor of the process is the caller's, and
+// readable once that has ended.
 bool converter_nursery_begin(struct converter_nursery *nursery, const struct nursery_limits *limits,
                              const int fds[3], const char *const *arguments, int *out_pid_fd);
 
