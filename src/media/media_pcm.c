@@ -34,7 +34,7 @@ static size_t straight(const struct media_pcm *pcm, size_t offset, size_t count)
 void media_pcm_put(struct media_pcm *pcm, int64_t position, const float *left, const float *right,
                    size_t count)
 {
-    assert(count <= pcm->capacity);
+    assert(count <= pcm->capacity && pcm->channels <= 2);
     const float *sources[2] = {left, right};
     size_t offset = (size_t)position % pcm->capacity;
     size_t first = straight(pcm, offset, count);

@@ -112,7 +112,7 @@ static double all_bytes(int fd, const struct media_track *track)
                              track->sizes.offset + (int64_t)done * 4))
             return 0;
         for (uint32_t i = 0; i < count; i++)
-            sum += media_box_32(bytes + 4 * i);
+            sum += media_box_32(bytes + (size_t)4 * i);
         done += count;
     }
     return sum;
