@@ -1,8 +1,10 @@
 #include "media/media_files.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/stop.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +34,39 @@ bool media_files_copy(int from, int to, struct error *err)
         if (!file_write_all(to, piece, (size_t)got, err))
             return false;
     }
+}
+
+static bool read_all(int from, struct buf *out, struct error *err)
+{
+    char piece[4096];
+    ssize_t got;
+    while ((got = read(from, piece, sizeof piece)) != 0) {
+        if (got < 0 && errno != EINTR)
+            return error_set_errno(err, errno, "read");
+        if (got > 0 && !buf_append(out, piece, (size_t)got))
+            return error_set(err, ERROR_INVALID, "more text than there can be");
+    }
+    return true;
+}
+
+bool media_files_copy_text(int from, int to, size_t limit_bytes, struct error *err)
+{
+    enum { GROWTH = 3 }; // a malformed byte becomes U+FFFD
+    SCOPED_BUF struct buf text = {0};
+    buf_init(&text, limit_bytes);
+    if (!read_all(from, &text, err))
+        return false;
+    SCOPED(free) char *clean = alloc_resize(NULL, text.size * GROWTH + 1);
+    for (size_t at = 0; at < text.size;) {
+        const char *line = text.bytes + at, *end = memchr(line, '\n', text.size - at);
+        size_t size = end != NULL ? (size_t)(end - line) : text.size - at;
+        text_clean(clean, size * GROWTH + 1, line, size);
+        if (!file_write_all(to, clean, strlen(clean), err) ||
+            (end != NULL && !file_write_all(to, "\n", 1, err)))
+            return false;
+        at += size + (end != NULL);
+    }
+    return true;
 }
 
 static bool can_seek(int fd)

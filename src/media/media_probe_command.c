@@ -75,7 +75,9 @@ static int probe(const char *name)
     struct media_failure why;
     if (!media_guard_run(&guard, &done, &why))
         return complain(NOT_READ, name, why.detail);
-    if (lseek(output, 0, SEEK_SET) != 0 || !media_files_copy(output, STDOUT_FILENO, &err))
+    // A file that has taken over the child shall not talk to the terminal.
+    if (lseek(output, 0, SEEK_SET) != 0 ||
+        !media_files_copy_text(output, STDOUT_FILENO, MEDIA_PROBE_BYTES, &err))
         return complain(NOT_READ, "standard output", "could not be written");
     return DONE;
 }
