@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LINE_LIMIT_BYTES = 512 };
+enum { LINE_LIMIT_BYTES = 512, CENTI_DB_LIMIT = 100000 }; // 1000 dB: more than any sound has
 
 struct code {
     const char *name;
@@ -70,7 +70,8 @@ static bool parse_progress(const char *text, struct media_report *out)
 }
 
 // The number of a word NAME=NUMBER at the start of the text; false if it is another word.
-static bool parse_word(const char *text, const char *name, int64_t least, int64_t *out)
+static bool parse_word(const char *text, const char *name, int64_t least, int64_t most,
+                       int64_t *out)
 {
     size_t name_size = strlen(name), size = strcspn(text, " ");
     char number[32];
@@ -78,19 +79,20 @@ static bool parse_word(const char *text, const char *name, int64_t least, int64_
         return false;
     memcpy(number, text + name_size, size - name_size);
     number[size - name_size] = '\0';
-    return text_parse_integer(number, least, INT64_MAX, out);
+    return text_parse_integer(number, least, most, out);
 }
 
 // The duration comes first; words that a later version adds behind it are passed over.
 static bool parse_done(const char *text, struct media_report *out)
 {
-    if (!parse_word(text, "duration_ms=", 0, &out->duration_ms))
+    if (!parse_word(text, "duration_ms=", 0, INT64_MAX, &out->duration_ms))
         return false;
     while (*(text += strcspn(text, " ")) != '\0') {
         text++;
-        out->has_loudness |=
-            parse_word(text, "loudness_centi_lufs=", INT64_MIN, &out->loudness_centi_lufs);
-        out->has_gain |= parse_word(text, "gain_centi_db=", INT64_MIN, &out->gain_centi_db);
+        out->has_loudness |= parse_word(text, "loudness_centi_lufs=", -CENTI_DB_LIMIT,
+                                        CENTI_DB_LIMIT, &out->loudness_centi_lufs);
+        out->has_gain |= parse_word(text, "gain_centi_db=", -CENTI_DB_LIMIT, CENTI_DB_LIMIT,
+                                    &out->gain_centi_db);
     }
     out->kind = MEDIA_DONE;
     return true;

@@ -61,6 +61,17 @@ static void done_carries_what_was_measured(void **state)
     assert_false(report.has_loudness || report.has_gain);
 }
 
+// Who reads them adds them up.
+static void what_cannot_have_been_measured_is_passed_over(void **state)
+{
+    (void)state;
+    struct media_report report =
+        parse("done duration_ms=5 loudness_centi_lufs=-9223372036854775808 "
+              "gain_centi_db=9223372036854775807\n");
+    assert_int_equal(report.kind, MEDIA_DONE);
+    assert_false(report.has_loudness || report.has_gain);
+}
+
 static void the_layers_of_the_confinement_are_read_back(void **state)
 {
     (void)state;
@@ -175,6 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(done_carries_what_was_measured),
+        cmocka_unit_test(what_cannot_have_been_measured_is_passed_over),
         cmocka_unit_test(the_layers_of_the_confinement_are_read_back),
         cmocka_unit_test(done_may_carry_words_of_a_later_version),
         cmocka_unit_test(a_malformed_line_is_malformed),
