@@ -204,8 +204,8 @@ bool media_guard_run(const struct media_guard *guard, struct media_report *out_d
         return media_fail_errno(why, errno, "fork");
     struct listening listening = {.guard = guard, .last = {.kind = MEDIA_MALFORMED}};
     bool is_stopped = !listen_to(&listening, report_fd);
-    if (is_stopped)
-        kill(pid, SIGKILL);
+    // One that has closed its report is ending, or has nothing more to say and need not stay.
+    kill(pid, SIGKILL);
     int wait_status = 0;
     while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {
     }

@@ -611,6 +611,37 @@ static void an_honest_child_is_not_disturbed(void **state)
     assert_int_equal(WTERMSIG(status), SIGABRT);
 }
 
+// ---- a parent that waits ----
+
+static bool hang_silently(void *context, struct media_report *out_done, struct media_failure *why)
+{
+    (void)context;
+    (void)out_done;
+    (void)why;
+    static const char done[] = "done duration_ms=1000\n";
+    if (write(MEDIA_REPORT_FD, done, sizeof done - 1) > 0)
+        close(MEDIA_REPORT_FD);
+    for (;;)
+        sched_yield();
+    return true;
+}
+
+// Nobody could stop the parent by Ctrl-C, nor would it end by itself.
+static void a_child_that_closes_its_report_and_stays_is_killed(void **state)
+{
+    (void)state;
+    int fd = open_scratch();
+    const struct media_guard guard = {
+        .task = {.work = hang_silently, .threads = 1}, .source_fd = fd, .output_fd = fd};
+    struct media_report done;
+    struct media_failure why;
+    alarm(60);
+    assert_false(media_guard_run(&guard, &done, &why));
+    alarm(0);
+    assert_string_equal(why.code, "decoder_crash");
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -619,6 +650,7 @@ int main(void)
         cmocka_unit_test(without_the_filter_there_is_still_no_file_to_open),
         cmocka_unit_test(bombs_do_not_go_off),
         cmocka_unit_test(an_honest_child_is_not_disturbed),
+        cmocka_unit_test(a_child_that_closes_its_report_and_stays_is_killed),
     };
     media_confine_prepare();
     return cmocka_run_group_tests(tests, NULL, NULL);
