@@ -22,6 +22,10 @@
 
 enum { DONE = 0, NOT_CONVERTED = 1, USAGE = 2, OPTION_COLUMNS = 18 };
 
+// Of options: no letter can be typed for TITLE.
+enum { TITLE = 0x100 };
+static const char letters[] = "hqf";
+
 struct command_line {
     const char *input;  // "-": standard input
     const char *output; // "-": standard output; NULL: the input's name with .mp3
@@ -101,6 +105,15 @@ static int refuse_choice(const struct error *err)
     return USAGE;
 }
 
+// One wrong letter among several says nothing of where it stands: getopt keeps it in optopt.
+static int refuse_option(char **arguments)
+{
+    const char letter[] = {'-', (char)optopt, '\0'};
+    bool is_letter = optopt != 0 && optopt < TITLE && strchr(letters, optopt) == NULL;
+    return refuse_word(is_letter ? letter : arguments[optind - 1],
+                       "unknown option, or one without its value");
+}
+
 static bool is_dash(const char *name)
 {
     return strcmp(name, "-") == 0;
@@ -109,7 +122,7 @@ static bool is_dash(const char *name)
 static int parse(int argument_count, char **arguments, struct command_line *out)
 {
     static const struct option others[] = {
-        {"title", required_argument, NULL, 't'},
+        {"title", required_argument, NULL, TITLE},
         {"force", no_argument, NULL, 'f'},
         {"quiet", no_argument, NULL, 'q'},
         {"help", no_argument, NULL, 'h'},
@@ -121,13 +134,13 @@ static int parse(int argument_count, char **arguments, struct command_line *out)
     opterr = 0;
     optind = 1;
     for (int option;
-         (option = getopt_long(argument_count, arguments, "hqf", options, NULL)) != -1;) {
+         (option = getopt_long(argument_count, arguments, letters, options, NULL)) != -1;) {
         if (media_options_is_choice(option) &&
             !media_options_take(option, optarg, &out->choices, &err))
             return refuse_choice(&err);
         if (option == '?')
-            return refuse_word(arguments[optind - 1], "unknown option, or one without its value");
-        out->title = option == 't' ? optarg : out->title;
+            return refuse_option(arguments);
+        out->title = option == TITLE ? optarg : out->title;
         out->is_forced |= option == 'f';
         out->is_quiet |= option == 'q';
         out->wants_help |= option == 'h';
@@ -227,13 +240,21 @@ static int convert_to_standard_output(const struct command_line *line, int input
     return DONE;
 }
 
+// In the folder of `path`. Nothing of its name is in there: together they could be too long.
+static char *unfinished_name(const char *path)
+{
+    char token[TOKEN_SIZE];
+    token_new(token);
+    const char *slash = strrchr(path, '/');
+    return alloc_format("%.*sunreel-%s.part", slash != NULL ? (int)(slash + 1 - path) : 0, path,
+                        token);
+}
+
 // The MP3 grows under another name in the same folder; `path` has the old file or the whole new
 // one at every moment.
 static int convert_to_file(const struct command_line *line, int input, const char *path)
 {
-    char token[TOKEN_SIZE];
-    token_new(token);
-    SCOPED(free) char *unfinished = alloc_format("%s.%s.part", path, token);
+    SCOPED(free) char *unfinished = unfinished_name(path);
     SCOPED_FD int output = open(unfinished, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (output < 0)
         return complain(NOT_CONVERTED, path, strerrordesc_np(errno));
@@ -247,10 +268,22 @@ static int convert_to_file(const struct command_line *line, int input, const cha
     return status;
 }
 
-static bool is_folder(const char *path)
+// A link that leads nowhere is there, too.
+static int check_output(const struct command_line *line, int input, const char *path)
 {
     struct stat about;
-    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+    if (is_same_file(input, path))
+        return complain(USAGE, path, "IN and OUT are the same file");
+    if (lstat(path, &about) != 0)
+        return errno == ENOENT ? DONE : complain(NOT_CONVERTED, path, strerrordesc_np(errno));
+    bool leads_nowhere = stat(path, &about) != 0;
+    if (!leads_nowhere && S_ISDIR(about.st_mode))
+        return complain(USAGE, path, "is a folder; name the MP3 too");
+    if (!leads_nowhere && !S_ISREG(about.st_mode))
+        return complain(USAGE, path, "is no file; \"-\" writes standard output");
+    if (!line->is_forced)
+        return complain(USAGE, path, "is already there (--force replaces it)");
+    return DONE;
 }
 
 int media_command_run(int argument_count, char **arguments)
@@ -276,11 +309,6 @@ int media_command_run(int argument_count, char **arguments)
         return convert_to_standard_output(&line, input);
     SCOPED(free)
     char *path = line.output != NULL ? alloc_text(line.output) : default_output(line.input);
-    if (is_same_file(input, path))
-        return complain(USAGE, path, "IN and OUT are the same file");
-    if (is_folder(path))
-        return complain(USAGE, path, "is a folder; name the MP3 too");
-    if (!line.is_forced && access(path, F_OK) == 0)
-        return complain(USAGE, path, "is already there (--force replaces it)");
-    return convert_to_file(&line, input, path);
+    status = check_output(&line, input, path);
+    return status != DONE ? status : convert_to_file(&line, input, path);
 }

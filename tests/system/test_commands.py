@@ -191,6 +191,9 @@ def test_a_malformed_proxy_is_a_fault_of_the_settings():
      '-16.5, not "16".'),
     (["--mono=yes", "x.mp4"], '--mono is true or false, not "yes".'),
     (["--lout", "x.mp4"], '"--lout": unknown option, or one without its value'),
+    (["--quiet", "-xq", "x.mp4"], '"-x": unknown option, or one without its value'),
+    (["-qt", "x.mp4"], '"-t": unknown option, or one without its value'),
+    (["--quiet=1", "x.mp4"], '"--quiet=1": unknown option, or one without its value'),
     (["x.mp4", "--title"], '"--title": unknown option, or one without its value'),
 ])
 def test_convert_names_the_word_that_is_wrong(arguments, text):

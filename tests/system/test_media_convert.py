@@ -369,6 +369,28 @@ def test_without_a_name_the_mp3_stands_beside_the_video(make, tmp_path):
                                                                 "some.holiday.mp4"]
 
 
+def test_a_name_may_be_as_long_as_names_can_be(make, tmp_path):
+    path, _ = make("aac.mp4")
+    video = tmp_path / ("电" * 83 + "ab.mp4")  # 255 bytes
+    video.write_bytes(path.read_bytes())
+    assert run("convert", video).returncode == 0
+    assert sorted(tmp_path.iterdir()) == [video.with_suffix(".mp3"), video]
+    beyond = run("convert", video, tmp_path / ("电" * 85 + "a"))
+    assert beyond.returncode == 1 and b"File name too long" in beyond.stderr
+
+
+def test_only_files_are_replaced(make, tmp_path):
+    path, _ = make("aac.mp4")
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to("nowhere")
+    refused = run("convert", path, pipe, "--force")
+    assert refused.returncode == 2 and b'is no file; "-" writes standard output' in refused.stderr
+    assert pipe.is_fifo()
+    assert run("convert", path, link).returncode == 2
+    assert link.is_symlink() and sorted(tmp_path.iterdir()) == [link, pipe]
+
+
 def test_nothing_is_overwritten_unasked(make, tmp_path):
     path, _ = make("aac.mp4")
     video, there = tmp_path / "same.mp3", tmp_path / "there.mp3"
