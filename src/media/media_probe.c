@@ -8,6 +8,9 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { LISTENING_PROCESSOR_S = 5 };
 
 static void set_number(json_t *object, const char *name, int64_t value)
 {
@@ -52,11 +55,11 @@ static void set_verdict(json_t *object, bool is_convertible, const struct media_
 }
 
 static json_t *track_of(int fd, const struct media_boxes *boxes, const struct media_track *track,
-                        unsigned number, bool is_default)
+                        unsigned number, bool is_default, bool may_listen)
 {
     struct media_track_facts facts;
     json_t *object = json_object();
-    media_probe_track(fd, boxes, track, number, &facts);
+    media_probe_track(fd, boxes, track, number, may_listen, &facts);
     set_number(object, "number", number);
     set_number(object, "id", track->id);
     set_text_if(object, "language", track->language);
@@ -76,7 +79,8 @@ static json_t *track_of(int fd, const struct media_boxes *boxes, const struct me
     return object;
 }
 
-// The file can be converted when the track can that is taken without a choice.
+// The file can be converted when the track can that is taken without a choice. Each track opens the
+// file anew: of many, in a file that is slow to open, the last ones are not listened to.
 static void add_tracks(json_t *object, int fd, const struct media_boxes *boxes)
 {
     struct media_failure why = {0};
@@ -84,11 +88,12 @@ static void add_tracks(json_t *object, int fd, const struct media_boxes *boxes)
     const struct media_track *main_track = media_boxes_choose_audio(boxes, "", &why);
     json_t *main_object = NULL;
     unsigned number = 0;
+    clock_t end = clock() + LISTENING_PROCESSOR_S * CLOCKS_PER_SEC;
     for (unsigned i = 0; i < boxes->track_count; i++) {
         const struct media_track *track = &boxes->tracks[i];
         if (track->handler != MEDIA_FOURCC('s', 'o', 'u', 'n'))
             continue;
-        json_t *one = track_of(fd, boxes, track, ++number, track == main_track);
+        json_t *one = track_of(fd, boxes, track, ++number, track == main_track, clock() < end);
         json_array_append_new(list, one);
         if (track == main_track)
             main_object = one;

@@ -137,10 +137,14 @@ int64_t media_probe_ms(uint64_t ticks, uint32_t timescale)
 }
 
 void media_probe_track(int fd, const struct media_boxes *boxes, const struct media_track *track,
-                       unsigned number, struct media_track_facts *out)
+                       unsigned number, bool may_listen, struct media_track_facts *out)
 {
     *out = (struct media_track_facts){0};
     out->duration_ms = media_probe_ms(track->duration, track->timescale);
+    if (!may_listen) {
+        media_fail(&out->why, "too_complex", NULL);
+        return;
+    }
     listen(fd, number, out);
     struct media_failure ignored;
     struct media_input *input = media_input_open(fd, boxes, track, 0, &ignored);

@@ -22,6 +22,7 @@ struct media_track_facts {
 // A header may announce any number: what is beyond all sense is 0, not known.
 int64_t media_probe_ms(uint64_t ticks, uint32_t timescale);
 
-// `number` counts the audio tracks from 1.
+// `number` counts the audio tracks from 1. Without `may_listen` only what the index says of its
+// length is told, and it counts as too complex.
 void media_probe_track(int fd, const struct media_boxes *boxes, const struct media_track *track,
-                       unsigned number, struct media_track_facts *out);
+                       unsigned number, bool may_listen, struct media_track_facts *out);

@@ -175,3 +175,17 @@ def test_a_track_that_is_not_there_is_refused_with_the_list(two_languages, tmp_p
             f"There is no track \"{wanted.lower()}\". "
             "This file has: 1 English (eng), 2 German (ger).\n")
         assert not (tmp_path / "out.mp3").exists()
+
+
+def test_many_tracks_that_are_slow_to_hear_are_not_all_listened_to(plain, tmp_path):  # noqa: F811
+    """Each has a million packets with nothing in them."""
+    count, made = 1000000, Film(plain)
+    original, = made.tracks()
+    table = original.find("mdia/minf/stbl")
+    table.content = [table.find("stsd"), full("stts", 1, count, 1024), full("stsc", 1, 1, count, 1),
+                     full("stz2", 4, count, bytes(count // 2)), full("stco", 1, 100)]
+    made.moov.add(*[original] * 59)
+    about = probe(made.write(tmp_path / "slow.m4a"))
+    codes = [track["reason"]["code"] for track in about["audio"]]
+    assert codes[0] == "unsupported_codec" and codes[-1] == "too_complex" and len(codes) == 60
+    assert about["reason"] == about["audio"][0]["reason"]
