@@ -102,12 +102,13 @@ static bool set_descriptors(const struct media_guard *guard, int report_fd)
            dup2(own_report_fd, MEDIA_REPORT_FD) >= 0 && close_range(3, UINT_MAX, 0) == 0;
 }
 
-// The parent decides what a signal means; a terminal sends them to both.
+// The parent decides what a signal means; a terminal sends them to both. A file that may grow no
+// more is an error of its write, no death.
 static bool set_signals(void)
 {
     const struct sigaction ignored = {.sa_handler = SIG_IGN};
-    return sigaction(SIGTERM, &ignored, NULL) == 0 && sigaction(SIGINT, &ignored, NULL) == 0 &&
-           sigaction(SIGHUP, &ignored, NULL) == 0;
+    return sigaction(SIGXFSZ, &ignored, NULL) == 0 && sigaction(SIGTERM, &ignored, NULL) == 0 &&
+           sigaction(SIGINT, &ignored, NULL) == 0 && sigaction(SIGHUP, &ignored, NULL) == 0;
 }
 
 // What stands in the environment of the person who converts is none of the file's business.

@@ -26,7 +26,7 @@ static const struct code codes[] = {
     {"encrypted", true, "This video is copy-protected, so its audio cannot be read."},
     {"truncated", true, "This file is incomplete: a part of it is missing."},
     {"too_long", true, "This video is longer than is allowed here."},
-    {"empty_selection", true, "There is no sound between these two times."},
+    {"empty_selection", true, "There is no sound in the part that was chosen."},
     {"too_complex", true, "This file is built in a way that is too large to read safely."},
     {"unsupported_codec", true, "The audio in this file is of a kind that cannot be converted."},
     {"decoder_crash", true, "This file is damaged in a way that makes the decoder fail."},

@@ -81,7 +81,7 @@ def test_a_cut_is_exact_to_the_sample(speech, options, start, end):
 def test_a_start_behind_the_end_is_told(speech):
     done = run("convert", speech, "--start", "9", speech.with_suffix(".none.mp3"))
     assert done.returncode == 1
-    assert done.stderr == f"unreel: {speech}: There is no sound between these two times.\n"
+    assert done.stderr == f"unreel: {speech}: There is no sound in the part that was chosen.\n"
     assert not list(speech.parent.glob("*.none.mp3*"))
 
 
@@ -207,6 +207,14 @@ def test_an_interrupted_command_leaves_nothing_behind(going_on):
     assert process.returncode == 1 and said.endswith("The conversion was stopped.\n")
     assert list(folder.iterdir()) == []
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_file_size_limit_is_no_fault_of_the_file(speech, tmp_path):
+    done = subprocess.run(
+        ["prlimit", "--fsize=20000", BUILD / "unreel-media", "convert", speech, tmp_path / "a.mp3"],
+        stderr=subprocess.PIPE, timeout=120, text=True)
+    assert done.returncode == 1 and done.stderr.endswith(": File too large\n"), done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_child_that_dies_is_a_failure_of_the_file(going_on):
