@@ -8,6 +8,7 @@
 #include "media/media_guard.h"
 #include "media/media_probe.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,20 +85,23 @@ static int probe(const char *name)
 
 int media_probe_command_run(int argument_count, char **arguments)
 {
-    if (argument_count == 2 &&
-        (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "-h") == 0)) {
+    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    opterr = 0;
+    optind = 1;
+    int option = getopt_long(argument_count, arguments, "h", options, NULL);
+    int names = argument_count - optind;
+    if (option == 'h') {
         print_help();
         return DONE;
     }
-    const char *name = argument_count == 2 ? arguments[1] : "-x";
-    if (argument_count != 2 || (name[0] == '-' && name[1] != '\0')) {
+    if (option != -1 || names != 1) {
         fprintf(stderr, "unreel: probe: %s (try --help)\n",
-                argument_count < 2   ? "which file?"
-                : argument_count > 2 ? "too many names"
-                                     : "unknown option");
+                option != -1 ? "unknown option"
+                : names < 1  ? "which file?"
+                             : "too many names");
         return USAGE;
     }
     stop_install();
     media_confine_prepare();
-    return probe(name);
+    return probe(arguments[optind]);
 }

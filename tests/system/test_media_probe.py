@@ -11,8 +11,8 @@ from test_media_convert import SOURCES, make, run  # noqa: F401 (a fixture)
 from test_media_metadata import CHAPTERS, EXPECTED, TEXTS, film, folder, pictures, plain  # noqa: F401
 
 
-def probe(path, **options) -> dict:
-    done = run("probe", path, **options)
+def probe(*words, **options) -> dict:
+    done = run("probe", *words, **options)
     assert done.returncode == 0 and done.stderr == b"", done.stderr.decode()
     return json.loads(done.stdout)
 
@@ -121,9 +121,15 @@ def test_a_pipe_is_read_too(plain):  # noqa: F811
     assert json.loads(piped) == probe(plain)
 
 
+def test_a_name_may_begin_with_a_dash(plain, tmp_path):  # noqa: F811
+    (tmp_path / "-x.m4a").write_bytes(plain.read_bytes())
+    assert probe("--", "-x.m4a", cwd=tmp_path) == probe(plain)
+
+
 def test_wrong_usage_and_files_that_are_not_there(tmp_path):
     for words, status, text in ((("probe",), 2, b"which file"), (("probe", "a", "b"), 2, b"too many"),
                                 (("probe", "--all"), 2, b"unknown option"),
+                                (("probe", "--all", "a"), 2, b"unknown option"),
                                 (("probe", tmp_path / "none"), 1, b"No such file"),
                                 (("probe", tmp_path), 1, b"This is a folder")):
         done = run(*words)
