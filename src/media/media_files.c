@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,22 +19,29 @@ int media_files_scratch(struct error *err)
     return file_open_scratch(P_tmpdir, err);
 }
 
+// Until there is something to read, or its end. A read that waits would not be woken by a signal.
+static bool wait_for(int fd)
+{
+    struct pollfd polled[] = {{.fd = fd, .events = POLLIN}, {.fd = stop_fd(), .events = POLLIN}};
+    while (polled[0].revents == 0 && !stop_is_requested())
+        if (poll(polled, 2, -1) < 0)
+            polled[0].revents = 0;
+    return !stop_is_requested();
+}
+
 bool media_files_copy(int from, int to, struct error *err)
 {
     SCOPED(free) char *piece = alloc_zeroed(1, 65536);
-    for (;;) {
+    while (wait_for(from)) {
         ssize_t got = read(from, piece, 65536);
-        if (got < 0 && errno == EINTR && !stop_is_requested())
-            continue;
-        if (got < 0)
-            return error_set_errno(err, errno, "read");
         if (got == 0)
             return true;
-        if (stop_is_requested())
-            return error_set(err, ERROR_UNAVAILABLE, "stopped");
-        if (!file_write_all(to, piece, (size_t)got, err))
+        if (got > 0 && !file_write_all(to, piece, (size_t)got, err))
             return false;
+        if (got < 0 && errno != EINTR && errno != EAGAIN)
+            return error_set_errno(err, errno, "read");
     }
+    return error_set(err, ERROR_UNAVAILABLE, "stopped");
 }
 
 static bool read_all(int from, struct buf *out, struct error *err)
@@ -85,9 +93,11 @@ static int spool(int fd, struct error *err)
     return -1;
 }
 
+// A pipe that nobody has opened yet is waited for when it is read.
 int media_files_open(const char *name, struct error *err)
 {
-    int fd = strcmp(name, "-") == 0 ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
+    int fd =
+        strcmp(name, "-") == 0 ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
         error_set(err, ERROR_NOT_FOUND, "%s", strerrordesc_np(errno));
         return -1;

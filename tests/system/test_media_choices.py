@@ -231,3 +231,26 @@ def test_a_child_does_not_outlive_its_command(going_on):
     process.kill()
     wait_until(lambda: not Path(f"/proc/{child}").exists() or is_zombie(child),
                what="the child's end")
+
+
+def handles(pid: int, number: int) -> bool:
+    mask, = re.findall(r"SigCgt:\s+(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("command", [["convert", "-"], ["probe", "-"], ["convert", "{pipe}"]])
+def test_waiting_for_input_can_be_interrupted(tmp_path, command):
+    """Standard input that stays silent, and a named pipe that nobody opens."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    words = [word.format(pipe=pipe) for word in command]
+    with subprocess.Popen([BUILD / "unreel-media", *words], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_until(lambda: handles(process.pid, signal.SIGINT), what="the program")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 1
+        finally:
+            process.kill()
+        assert process.stderr.read().endswith(": stopped\n")
+    assert list(tmp_path.iterdir()) == [pipe]
