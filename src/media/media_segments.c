@@ -106,7 +106,8 @@ static int64_t frames_to_encode(const struct media_segments *segments,
 }
 
 // The oldest first: it is what the window's start, and so everybody, waits for. A new segment
-// begins where no older one can use this thread.
+// begins where no older one can use this thread, but not while the head has nothing left but to be
+// written: no position holds the window then, and on a slow disk the frames would pile up.
 static struct media_segment *find_work(struct media_segments *segments)
 {
     struct media_segment **at = &segments->head;
@@ -116,6 +117,8 @@ static struct media_segment *find_work(struct media_segments *segments)
         if (!segment->is_busy && (is_writing || frames_to_encode(segments, segment) > 0))
             return segment;
     }
+    if (segments->head != NULL && is_resolved(segments, segments->head))
+        return NULL;
     bool is_there = segments->pcm.end > 0 || segments->pcm.is_ended;
     if (!is_there || !exists(segments, segments->next_number))
         return NULL;

@@ -6,10 +6,12 @@
 #include "serial_lame.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -248,6 +250,68 @@ static void it_can_be_closed_at_any_moment(void **state)
     sound_samples_finish(&sound);
 }
 
+// A disk that stands still at one frame until all samples are taken or a second is over.
+struct slow_disk {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int64_t frames, stops_at;
+    int64_t samples_taken, samples;
+    int64_t samples_taken_meanwhile;
+};
+
+static bool write_slowly(void *context, const unsigned char *bytes, size_t size,
+                         struct media_failure *why)
+{
+    (void)bytes, (void)size, (void)why;
+    struct slow_disk *disk = context;
+    pthread_mutex_lock(&disk->lock);
+    if (disk->frames++ == disk->stops_at) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += 1;
+        while (disk->samples_taken < disk->samples &&
+               pthread_cond_timedwait(&disk->changed, &disk->lock, &until) == 0)
+            continue;
+        disk->samples_taken_meanwhile = disk->samples_taken;
+    }
+    pthread_mutex_unlock(&disk->lock);
+    return true;
+}
+
+static void while_the_disk_stands_still_no_frames_pile_up(void **state)
+{
+    (void)state;
+    struct media_format format = {.rate_hz = 16000, .channels = 1};
+    struct sound_samples sound;
+    sound_samples_make(&sound, SOUND_CHORDS, format, 2000 * 576);
+    struct slow_disk disk = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                             .changed = PTHREAD_COND_INITIALIZER,
+                             // one of the last of the first segment: its encoder has been joined
+                             .stops_at = media_segment_start(&short_rules, 1) - 6,
+                             .samples = 2000 * 576};
+    struct media_failure why = {0};
+    struct media_segments_result result;
+    SCOPED(media_layout_destroy)
+    struct media_layout *layout =
+        media_layout_create((struct media_layout_output){.write = write_slowly, .context = &disk});
+    SCOPED(media_segments_close)
+    struct media_segments *segments = media_segments_create(2, &short_rules, &why);
+    assert_non_null(segments);
+    media_segments_begin(segments, preset_find("voice"), format, layout);
+    for (int64_t at = 0; at < disk.samples; at += 576) {
+        const float *samples = sound.planes[0] + at;
+        assert_true(media_segments_write(segments, samples, samples, 576, &why));
+        pthread_mutex_lock(&disk.lock);
+        disk.samples_taken = at + 576;
+        pthread_cond_signal(&disk.changed);
+        pthread_mutex_unlock(&disk.lock);
+    }
+    assert_true(media_segments_finish(segments, &result, &why));
+    assert_true(disk.samples_taken_meanwhile > 0);
+    assert_true(disk.samples_taken_meanwhile < 1500 * 576);
+    sound_samples_finish(&sound);
+}
+
 static void the_window_wraps_around_its_memory(void **state)
 {
     (void)state;
@@ -289,6 +353,7 @@ int main(void)
         cmocka_unit_test(every_length_comes_out_to_the_sample),
         cmocka_unit_test(a_disk_that_is_full_in_the_middle_is_told),
         cmocka_unit_test(it_can_be_closed_at_any_moment),
+        cmocka_unit_test(while_the_disk_stands_still_no_frames_pile_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
