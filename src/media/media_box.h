@@ -29,18 +29,3 @@ bool media_box_find(struct media_box_reader *reader, int64_t start, int64_t end,
 
 // All of the bytes or nothing.
 bool media_box_bytes(const struct media_box_reader *reader, void *out, size_t size, int64_t offset);
-
-static inline uint16_t media_box_16(const unsigned char *at)
-{
-    return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static inline uint32_t media_box_32(const unsigned char *at)
-{
-    return (uint32_t)media_box_16(at) << 16 | media_box_16(at + 2);
-}
-
-static inline uint64_t media_box_64(const unsigned char *at)
-{
-    return (uint64_t)media_box_32(at) << 32 | media_box_32(at + 4);
-}

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "media/media_big_endian.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -24,21 +25,6 @@ struct parser {
     bool is_picture;  // HEIC and AVIF begin like an MP4 and have `meta` in place of `moov`
     bool is_cut;      // a top-level box that is longer than the file
 };
-
-static uint16_t big_endian_16(const unsigned char *at)
-{
-    return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static uint32_t big_endian_32(const unsigned char *at)
-{
-    return MEDIA_FOURCC(at[0], at[1], at[2], at[3]);
-}
-
-static uint64_t big_endian_64(const unsigned char *at)
-{
-    return (uint64_t)big_endian_32(at) << 32 | big_endian_32(at + 4);
-}
 
 static bool fail_damaged(struct parser *parser)
 {

@@ -2,6 +2,7 @@
 #include "media/media_chapters.h"
 
 #include "base/alloc.h"
+#include "media/media_big_endian.h"
 #include "media/media_charset.h"
 #include "media/media_samples.h"
 
@@ -80,9 +81,9 @@ static int64_t shift_ms(const struct media_box_reader *reader, const struct medi
         unsigned char bytes[20];
         if (!media_box_bytes(reader, bytes, size, track->edits.offset + (int64_t)(i * size)))
             break;
-        uint64_t duration = track->has_wide_edits ? media_box_64(bytes) : media_box_32(bytes);
-        int64_t time = track->has_wide_edits ? (int64_t)media_box_64(bytes + 8)
-                                             : (int32_t)media_box_32(bytes + 4);
+        uint64_t duration = track->has_wide_edits ? big_endian_64(bytes) : big_endian_32(bytes);
+        int64_t time = track->has_wide_edits ? (int64_t)big_endian_64(bytes + 8)
+                                             : (int32_t)big_endian_32(bytes + 4);
         if (time >= 0)
             return shift - to_ms(time, track->timescale);
         shift += to_ms(duration < INT64_MAX ? (int64_t)duration : INT64_MAX, boxes->timescale);
@@ -99,7 +100,7 @@ static char *read_title(const struct media_box_reader *reader, const struct medi
         sample->size_bytes < (int64_t)sizeof bytes ? (size_t)sample->size_bytes : sizeof bytes;
     if (size < 2 || !media_box_bytes(reader, bytes, size, sample->offset))
         return NULL;
-    size_t text = media_box_16(bytes);
+    size_t text = big_endian_16(bytes);
     return media_charset_decode(MEDIA_CHARSET_GUESSED, bytes + 2, text < size - 2 ? text : size - 2,
                                 false, MEDIA_TAG_BYTES - 1);
 }
@@ -149,7 +150,7 @@ static uint32_t read_count(const struct media_box_reader *reader, const struct m
     *out_first = list->body + 9;
     if (list->end - list->body < 9 || !media_box_bytes(reader, head, sizeof head, list->body))
         return 0;
-    return media_box_32(head + 5);
+    return big_endian_32(head + 5);
 }
 
 static void read_list(const struct media_box_reader *reader, const struct media_boxes *boxes,
@@ -163,7 +164,7 @@ static void read_list(const struct media_box_reader *reader, const struct media_
             list->end - at - 9 < entry[8] || !media_box_bytes(reader, entry + 9, entry[8], at + 9))
             break;
         at += 9 + entry[8];
-        uint64_t start_ms = media_box_64(entry) / TICKS_PER_MS;
+        uint64_t start_ms = big_endian_64(entry) / TICKS_PER_MS;
         if (start_ms >= (uint64_t)LATEST_MS)
             continue;
         add(out, (int64_t)start_ms, LATEST_MS,
@@ -190,7 +191,7 @@ static void correct_start(const struct media_box_reader *reader, const struct me
     if (read_count(reader, list, &at) != out->chapter_count || list->end - at < 9 ||
         !media_box_bytes(reader, start, sizeof start, at))
         return;
-    uint64_t start_ms = media_box_64(start) / TICKS_PER_MS;
+    uint64_t start_ms = big_endian_64(start) / TICKS_PER_MS;
     if (start_ms < (uint64_t)out->chapters[0].end_ms)
         out->chapters[0].start_ms = (int64_t)start_ms;
 }

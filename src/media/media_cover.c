@@ -1,5 +1,6 @@
 #include "media/media_cover.h"
 
+#include "media/media_big_endian.h"
 #include "media/media_samples.h"
 
 #include <string.h>
@@ -59,11 +60,11 @@ static bool measure_jpeg(const struct media_box_reader *reader, const struct med
         if (!media_box_bytes(reader, head, sizeof head, at) || head[0] != 0xff)
             return false;
         if (is_start_of_frame(head[1])) {
-            *out_height = media_box_16(head + 5);
-            *out_width = media_box_16(head + 7);
+            *out_height = big_endian_16(head + 5);
+            *out_width = big_endian_16(head + 7);
             return true;
         }
-        at += 2 + media_box_16(head + 2);
+        at += 2 + big_endian_16(head + 2);
     }
     return false;
 }
@@ -80,7 +81,7 @@ bool media_cover_measure(int fd, const struct media_cover *cover, unsigned *out_
     if (cover->size_bytes < sizeof head ||
         !media_box_bytes(&reader, head, sizeof head, cover->offset))
         return false;
-    *out_width = media_box_32(head + 16);
-    *out_height = media_box_32(head + 20);
+    *out_width = big_endian_32(head + 16);
+    *out_height = big_endian_32(head + 20);
     return true;
 }

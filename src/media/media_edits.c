@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "media/media_big_endian.h"
 #include "media/media_samples.h"
 
 #include <inttypes.h>
@@ -15,16 +16,6 @@ struct edit {
     int64_t media_time;
     uint32_t rate;
 };
-
-static uint32_t big_endian_32(const unsigned char *at)
-{
-    return MEDIA_FOURCC(at[0], at[1], at[2], at[3]);
-}
-
-static uint64_t big_endian_64(const unsigned char *at)
-{
-    return (uint64_t)big_endian_32(at) << 32 | big_endian_32(at + 4);
-}
 
 static bool read_edit(int fd, const struct media_track *track, uint32_t index, struct edit *out,
                       struct media_failure *why)

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "media/media_big_endian.h"
 
 enum {
     WINDOW_BYTES = 4096,
@@ -68,16 +69,6 @@ struct traf {
     bool has_runs;
     struct media_fragment_defaults defaults;
 };
-
-static uint32_t big_endian_32(const unsigned char *at)
-{
-    return MEDIA_FOURCC(at[0], at[1], at[2], at[3]);
-}
-
-static uint64_t big_endian_64(const unsigned char *at)
-{
-    return (uint64_t)big_endian_32(at) << 32 | big_endian_32(at + 4);
-}
 
 static bool fail_damaged(struct media_failure *why)
 {

@@ -2,6 +2,7 @@
 // 14496-3, 1.6.2.1.
 #include "media/media_probe_track.h"
 
+#include "media/media_big_endian.h"
 #include "media/media_box.h"
 #include "media/media_input.h"
 #include "media/media_source.h"
@@ -112,7 +113,7 @@ static double all_bytes(int fd, const struct media_track *track)
                              track->sizes.offset + (int64_t)done * 4))
             return 0;
         for (uint32_t i = 0; i < count; i++)
-            sum += media_box_32(bytes + (size_t)4 * i);
+            sum += big_endian_32(bytes + (size_t)4 * i);
         done += count;
     }
     return sum;

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "media/media_big_endian.h"
 
 #include <string.h>
 
@@ -35,11 +36,6 @@ struct media_samples {
     uint32_t delta;
     int64_t time;
 };
-
-static uint32_t big_endian_32(const unsigned char *at)
-{
-    return MEDIA_FOURCC(at[0], at[1], at[2], at[3]);
-}
 
 // The entry's bytes, NULL on failure. The parser has seen that the table lies inside the file.
 static const unsigned char *entry_at(struct window *window, uint32_t index,

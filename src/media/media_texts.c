@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/text.h"
+#include "media/media_big_endian.h"
 #include "media/media_charset.h"
 #include "media/media_cover.h"
 #include "media/media_genres.h"
@@ -149,7 +150,7 @@ static bool read_data(const struct reading *reading, const struct media_box *box
         !media_box_bytes(reading->reader, head, sizeof head, box->body))
         return false;
     *out = (struct data){
-        .type = media_box_32(head) & 0xffffff, .start = box->body + 8, .end = box->end};
+        .type = big_endian_32(head) & 0xffffff, .start = box->body + 8, .end = box->end};
     return true;
 }
 
@@ -240,7 +241,7 @@ static void read_count(struct reading *reading, const struct media_box *item, en
     unsigned char bytes[6] = {0};
     if (!read_first(reading, item, bytes, 6) && !read_first(reading, item, bytes, 4))
         return;
-    unsigned number = media_box_16(bytes + 2), count = media_box_16(bytes + 4);
+    unsigned number = big_endian_16(bytes + 2), count = big_endian_16(bytes + 4);
     if (number > 0 && count > 0)
         keep(reading, text, FROM_ITUNES, alloc_format("%u/%u", number, count));
     else if (number > 0)
@@ -250,9 +251,9 @@ static void read_count(struct reading *reading, const struct media_box *item, en
 static void read_genre_number(struct reading *reading, const struct media_box *item)
 {
     unsigned char bytes[2];
-    if (read_first(reading, item, bytes, sizeof bytes) && media_box_16(bytes) > 0)
+    if (read_first(reading, item, bytes, sizeof bytes) && big_endian_16(bytes) > 0)
         keep(reading, MEDIA_GENRE, FROM_ITUNES - 1,
-             alloc_text(media_genre_name(media_box_16(bytes) - 1u)));
+             alloc_text(media_genre_name(big_endian_16(bytes) - 1u)));
 }
 
 // An item of free form has its own name. The only one that we want says how much of the sound is
@@ -355,7 +356,7 @@ static void read_meta(struct reading *reading, const struct media_box *meta)
     struct media_box list, keys, item;
     if (!media_box_bytes(reading->reader, head, sizeof head, meta->body))
         return;
-    bool is_plain = media_box_32(head + 4) == MEDIA_FOURCC('h', 'd', 'l', 'r');
+    bool is_plain = big_endian_32(head + 4) == MEDIA_FOURCC('h', 'd', 'l', 'r');
     int64_t start = meta->body + (is_plain ? 0 : 4);
     if (!media_box_find(reading->reader, start, meta->end, MEDIA_FOURCC('i', 'l', 's', 't'), &list))
         return;
@@ -382,11 +383,11 @@ static void read_quicktime_text(struct reading *reading, const struct media_box 
     if (box->end - box->body < 4 || !media_box_bytes(reading->reader, head, 4, box->body))
         return;
     (void)media_box_bytes(reading->reader, head + 4, 4, box->body + 4);
-    if (media_box_32(head + 4) == MEDIA_FOURCC('d', 'a', 't', 'a')) {
+    if (big_endian_32(head + 4) == MEDIA_FOURCC('d', 'a', 't', 'a')) {
         read_texts(reading, box, known->text, rank);
         return;
     }
-    int64_t end = box->body + 4 + media_box_16(head);
+    int64_t end = box->body + 4 + big_endian_16(head);
     if (end <= box->end)
         keep(reading, known->text, rank,
              read_text(reading, MEDIA_CHARSET_GUESSED, box->body + 4, end, known->text));
@@ -405,7 +406,7 @@ static void read_year_of_3gpp(struct reading *reading, const struct media_box *b
     unsigned char year[2];
     if (box->end - box->body >= 6 &&
         media_box_bytes(reading->reader, year, sizeof year, box->body + 4))
-        keep(reading, MEDIA_DATE, FROM_3GPP, alloc_format("%04u", media_box_16(year)));
+        keep(reading, MEDIA_DATE, FROM_3GPP, alloc_format("%04u", big_endian_16(year)));
 }
 
 static void read_user_data(struct reading *reading, const struct media_box *udta)
