@@ -76,17 +76,18 @@ const struct media_track *media_boxes_choose_audio(const struct media_boxes *box
                                                    const char *wanted, struct media_failure *why)
 {
     int64_t number;
-    const struct media_track *chosen = NULL;
-    if (find_language(boxes, "") == NULL) {
+    const char *name = wanted != NULL ? wanted : "";
+    const struct media_track *chosen = find_language(boxes, "");
+    if (chosen == NULL) {
         media_fail(why, "no_audio", NULL);
         return NULL;
     }
-    if (wanted != NULL && text_parse_integer(wanted, 1, INT32_MAX, &number))
+    if (text_parse_integer(name, 1, INT32_MAX, &number))
         chosen = find_number(boxes, number);
     else
-        chosen = find_language(boxes, wanted != NULL ? wanted : "");
+        chosen = find_language(boxes, name);
     if (chosen == NULL)
-        fail_no_such_track(boxes, wanted, why);
+        fail_no_such_track(boxes, name, why);
     else if (chosen->is_encrypted)
         media_fail(why, "encrypted", NULL);
     return chosen == NULL || chosen->is_encrypted ? NULL : chosen;

@@ -8,6 +8,9 @@ import pytest
 from media import ffmpeg
 from service import BUILD
 
+# The sanitizers look at the same encoder in tests/unit, and this takes a minute of them.
+pytestmark = pytest.mark.release_build
+
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 PRESETS = ("best", "standard", "small", "voice", "cbr128", "cbr192", "cbr256", "cbr320")
 
