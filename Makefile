@@ -25,7 +25,7 @@ test: ## install what the tests need, build, run them all
 	ninja -C $(BUILD)
 	scripts/run-tests $(BUILD)
 
-asan: ## the same tests under AddressSanitizer, UBSan and LeakSanitizer
+asan: ## the tests under AddressSanitizer, UBSan and LeakSanitizer
 	scripts/setup test
 	$(MAKE) $(SANITIZED)/build.ninja
 	ninja -C $(SANITIZED)

@@ -150,7 +150,7 @@ def test_one_container_is_the_whole_service(image, containers, video, tmp_path):
     assert sound.headers["Content-Type"] == "audio/mpeg"
     (tmp_path / "sound.mp3").write_bytes(sound.body)
     assert abs(float(probe(tmp_path / "sound.mp3")["duration"]) - 3) < 0.1
-    assert podman("top", name, "huser").split()[1:] == ["10001"] * 6
+    assert set(podman("top", name, "huser").split()[1:]) == {"10001"}
     assert podman("healthcheck", "run", name) == ""
     podman("stop", "--time", "60", name)
     assert json.loads(podman("inspect", name))[0]["State"]["ExitCode"] == 0

@@ -54,6 +54,10 @@ def is_left_out(item) -> bool:
     # Sanitizers need memory of their own: what measures it is left out there.
     if is_sanitized() and item.get_closest_marker("release_build"):
         return True
+    # Minutes of waiting for servers: under the sanitizers only when asked for (`-m slow`).
+    if is_sanitized() and item.get_closest_marker("slow") and mode_of(item) == "distributed" and \
+            "slow" not in item.config.getoption("markexpr"):
+        return True
     if "mode" in item.fixturenames:
         return item.callspec.params["mode"] not in MODES["both"]  # none of this run is its own
     return item.config.getoption("mode") == "distributed"
